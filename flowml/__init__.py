@@ -1,0 +1,20 @@
+"""flowml: scikit-learn-style estimators trained in passes over chunked data."""
+
+from importlib import import_module
+from typing import Any
+
+from flowml.config import config_context, get_config
+
+__version__ = "0.1.0"
+
+_LAZY: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> Any:
+    """Import heavier names on first use: ``import flowml`` stays light."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'flowml' has no attribute {name!r}")
+
+
+__all__ = ["__version__", "config_context", "get_config"]

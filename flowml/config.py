@@ -1,0 +1,116 @@
+"""Where and how fits run: everything that is infrastructure and so isn't in a constructor."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+RUNTIMES = ("dataflow",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the current context; see :func:`config_context` for their meaning."""
+
+    client: Any = None
+    runtime: str = "dataflow"
+    keep: bool | None = None
+    n_threads: int | None = None
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 5.0
+    resume: bool = False
+    progress: bool = False
+    callbacks: tuple[Callable[[Any], None], ...] = ()
+
+
+_current: ContextVar[Config] = ContextVar("flowml_config", default=Config())  # noqa: B039 - frozen
+
+
+def get_config() -> Config:
+    """Return the settings in force.
+
+    Examples
+    --------
+    >>> from flowml import get_config
+    >>> get_config().runtime
+    'dataflow'
+    """
+    return _current.get()
+
+
+@contextmanager
+def config_context(**settings: Any) -> Iterator[Config]:
+    """Run fits with other settings, inside a ``with`` block.
+
+    Parameters
+    ----------
+    client : distributed.Client, optional
+        The cluster to run on. Without one, lazy input runs on the client that is active, if any,
+        and data in this process on this process's threads.
+    runtime : {"dataflow"}, default="dataflow"
+        Who adds the summaries up.
+    keep : bool, optional
+        Load lazy data once and keep it for the length of the fit (True), or read it again every
+        pass (False). By default it is kept where it fits the workers' memory.
+    n_threads : int, optional
+        Threads for data in this process; by default one for each processor.
+    checkpoint : str or Path, optional
+        Folder for the checkpoint: the state is saved there after a pass, at most every
+        `checkpoint_seconds`.
+    checkpoint_seconds : float, default=5
+        Least seconds between two checkpoints; 0 saves after each pass.
+    resume : bool, default=False
+        Go on from the checkpoint, where there is one.
+    progress : bool, default=False
+        Show a progress bar, or plain lines where the output isn't a terminal.
+    callbacks : sequence of callables
+        Each is called with every event of `flowml.drive.events`.
+
+    Raises
+    ------
+    TypeError
+        For a setting that doesn't exist.
+    ValueError
+        For a value out of range.
+
+    Examples
+    --------
+    >>> import flowml
+    >>> with flowml.config_context(n_threads=1):
+    ...     flowml.get_config().n_threads
+    1
+    """
+    config = _checked(replace_known(get_config(), settings))
+    token = _current.set(config)
+    try:
+        yield config
+    finally:
+        _current.reset(token)
+
+
+def replace_known(config: Config, settings: dict[str, Any]) -> Config:
+    """Replace settings, naming the one that doesn't exist."""
+    known = [field.name for field in fields(Config)]
+    for name in settings:
+        if name not in known:
+            raise TypeError(f"config_context has no setting {name!r}; it has {', '.join(known)}")
+    if settings.get("checkpoint") is not None:
+        settings = settings | {"checkpoint": Path(settings["checkpoint"])}
+    if "callbacks" in settings:
+        settings = settings | {"callbacks": tuple(settings["callbacks"])}
+    return replace(config, **settings)
+
+
+def _checked(config: Config) -> Config:
+    if config.runtime not in RUNTIMES:
+        raise ValueError(f"runtime={config.runtime!r} is none of {', '.join(RUNTIMES)}")
+    if config.resume and config.checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=, the folder to resume from")
+    if config.n_threads is not None and config.n_threads < 1:
+        raise ValueError(f"n_threads={config.n_threads} must be at least 1")
+    for callback in config.callbacks:
+        if not callable(callback):
+            raise TypeError(f"callbacks holds {callback!r}, which can't be called")
+    return config

@@ -1,0 +1,78 @@
+"""Put the chunks of one block together: runs where the chunks are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from flowml.data.dataset import Schema
+from flowml.kernels.rows import Array, Block, Matrix, is_sparse
+
+
+@dataclass(frozen=True)
+class Assemble:
+    """Turns a chunk of X (array, CSR or frame), of y and of the weights into a Block.
+
+    Parameters
+    ----------
+    schema : Schema
+    start : int
+    index : int
+    """
+
+    schema: Schema
+    start: int
+    index: int
+
+    def __call__(self, X: Any, y: Any = None, weight: Any = None) -> Block:
+        """Return the block.
+
+        Raises
+        ------
+        ValueError
+            If row counts differ, or the number of columns isn't the schema's.
+        """
+        features = to_matrix(X, self.schema.dtype)
+        if features.shape[1] != self.schema.n_features:
+            raise ValueError(
+                f"block {self.index} has {features.shape[1]} columns, "
+                f"but the data has {self.schema.n_features} features"
+            )
+        target = None if y is None else to_target(y, self.schema)
+        weights = None if weight is None else to_weight(weight, self.index)
+        for name, values in (("y", target), ("sample_weight", weights)):
+            if values is not None and len(values) != features.shape[0]:
+                raise ValueError(
+                    f"X and {name} differ in their number of rows in block {self.index}: "
+                    f"{features.shape[0]} and {len(values)}"
+                )
+        return Block(features, target, weights, self.start, self.index)
+
+
+def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:
+    """Return a chunk of X as a C-ordered array or CSR array of `dtype`."""
+    if is_sparse(X):
+        return sp.csr_array(X).astype(dtype, copy=False)
+    values = X.to_numpy(dtype=dtype) if hasattr(X, "to_numpy") else np.asarray(X, dtype=dtype)
+    return np.ascontiguousarray(values.reshape(len(values), -1))
+
+
+def to_target(y: Any, schema: Schema) -> Array:
+    """Return a chunk of y as float64, with the schema's number of dimensions."""
+    values = np.ascontiguousarray(np.asarray(y, dtype=np.float64))
+    return values.reshape(-1) if schema.y_is_1d else values.reshape(len(values), -1)
+
+
+def to_weight(weight: Any, index: int) -> Array:
+    """Return a chunk of the weights as float64.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative.
+    """
+    values = np.ascontiguousarray(np.asarray(weight, dtype=np.float64).reshape(-1))
+    if len(values) and values.min() < 0:
+        raise ValueError(f"sample_weight holds a negative weight in block {index}")
+    return values

@@ -1,0 +1,141 @@
+"""Dask arrays and dataframes: each row of chunks is one block."""
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.base import is_dask_collection, tokenize
+from dask.utils import is_dataframe_like, is_series_like
+
+from flowml.data.assemble import Assemble
+from flowml.data.block_source import DaskKeys
+from flowml.data.dataset import Dataset, Part, Schema, starts
+
+
+def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
+    """Make a dataset of Dask collections without computing anything.
+
+    Parameters
+    ----------
+    X : dask array or dataframe of shape (n_rows, n_features)
+        Chunk sizes may be unknown, and columns may be cut into chunks.
+    y, weight : dask array, series or frame, or arrays in memory, optional
+
+    Raises
+    ------
+    ValueError
+        If row counts or numbers of chunks differ.
+    TypeError
+        If a column isn't numeric.
+    """
+    X = _one_chunk_of_columns(X)
+    y = None if y is None else _aligned(y, X, "y")
+    weight = None if weight is None else _aligned(weight, X, "sample_weight")
+    schema = _schema(X, y, weight)
+    rows = _block_rows(X)
+    keys = [_row_keys(collection) for collection in (X, y, weight)]
+    row_bytes = schema.n_features * schema.dtype.itemsize
+    sparse = schema.sparse
+    parts = tuple(
+        Part(
+            DaskKeys(
+                Assemble(schema, start, index), *(None if k is None else k[index] for k in keys)
+            ),
+            rows[index],
+            None if rows[index] is None or sparse else (rows[index] or 0) * row_bytes,
+        )
+        for index, start in enumerate(starts(rows))
+    )
+    collections = tuple(c for c in (X, y, weight) if c is not None)
+    kind = "Dask dataframe" if is_dataframe_like(X) else "Dask array"
+    return Dataset(schema, parts, kind, lambda: tokenize(*collections), collections)
+
+
+def _one_chunk_of_columns(X: Any) -> Any:
+    if is_dataframe_like(X):
+        return X.optimize()
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: reshape X to two dimensions"
+        )
+    return X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
+
+
+def _block_rows(X: Any) -> list[int | None]:
+    if is_dataframe_like(X):
+        return [None] * X.npartitions
+    return [None if np.isnan(rows) else int(rows) for rows in X.chunks[0]]
+
+
+def _row_keys(collection: Any) -> list[Any] | None:
+    """Return one key for each block of rows."""
+    if collection is None:
+        return None
+    keys = collection.__dask_keys__()
+    return [key[0] if isinstance(key, list) else key for key in keys]
+
+
+def _aligned(values: Any, X: Any, name: str) -> Any:
+    """Cut y or the weights as X is cut."""
+    rows = _block_rows(X)
+    if not is_dask_collection(values):
+        values = np.asarray(values)
+        if None in rows:
+            raise ValueError(
+                f"{name} is in memory while X has chunks of unknown size: call "
+                f"X.compute_chunk_sizes() (or to_dask_array(lengths=True)), or give {name} lazily"
+            )
+        _check_rows(name, sum(row or 0 for row in rows), len(values))
+        return da.from_array(values, chunks=(tuple(rows), *values.shape[1:]))
+    if is_dataframe_like(values) or is_series_like(values):
+        values = values.optimize()
+        count = values.npartitions
+    else:
+        if values.ndim == 2 and values.numblocks[1] > 1:
+            values = values.rechunk({1: -1})
+        known = None not in rows and not np.isnan(values.chunks[0]).any()
+        if known:
+            _check_rows(name, sum(row or 0 for row in rows), values.shape[0])
+            values = values.rechunk({0: tuple(rows)})
+        count = values.numblocks[0]
+    if count != len(rows):
+        raise ValueError(f"X has {len(rows)} blocks of rows and {name} {count}: repartition one")
+    return values
+
+
+def _check_rows(name: str, wanted: int, found: int) -> None:
+    if wanted != found:
+        raise ValueError(f"X has {wanted} rows and {name} has {found}: they must be the same")
+
+
+def _schema(X: Any, y: Any, weight: Any) -> Schema:
+    if is_dataframe_like(X):
+        names = tuple(str(column) for column in X.columns)
+        dtypes = list(X.dtypes)
+        for column, dtype in zip(names, dtypes, strict=True):
+            if not (np.issubdtype(dtype, np.number) or np.issubdtype(dtype, np.bool_)):
+                raise TypeError(f"column {column!r} of X has dtype {dtype}: encode it as numbers")
+    else:
+        names, dtypes = None, [X.dtype]
+    narrow = all(dtype == np.float32 for dtype in dtypes)
+    is_1d = y is None or y.ndim == 1
+    return Schema(
+        n_features=X.shape[1],
+        dtype=np.dtype(np.float32 if narrow else np.float64),
+        feature_names=names,
+        target_names=_target_names(y),
+        n_targets=0 if y is None else 1 if is_1d else y.shape[1],
+        y_is_1d=is_1d,
+        weighted=weight is not None,
+        sparse=not is_dataframe_like(X) and hasattr(X._meta, "indptr"),
+    )
+
+
+def _target_names(y: Any) -> tuple[str, ...] | None:
+    if y is None:
+        return None
+    if is_dataframe_like(y):
+        return tuple(str(column) for column in y.columns)
+    if is_series_like(y) and y.name is not None:
+        return (str(y.name),)
+    return None

@@ -1,0 +1,116 @@
+"""The Dataset: what every kind of input becomes before a fit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from flowml.data.block_source import BlockSource
+from flowml.kernels.rows import POSITION_BITS, Block
+
+
+class Part(NamedTuple):
+    """One block of a dataset.
+
+    Attributes
+    ----------
+    source : BlockSource
+    rows : int or None
+        None where only loading the block tells.
+    nbytes : int or None
+        Bytes that the block takes in memory once loaded.
+    """
+
+    source: BlockSource
+    rows: int | None
+    nbytes: int | None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What all blocks have in common.
+
+    Parameters
+    ----------
+    n_features : int
+    dtype : numpy.dtype
+        float32 or float64: what X is computed in.
+    feature_names : tuple of str, or None
+    target_names : tuple of str, or None
+    n_targets : int
+        0 without y.
+    y_is_1d : bool
+    weighted : bool
+    sparse : bool
+    """
+
+    n_features: int
+    dtype: np.dtype[Any]
+    feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
+    n_targets: int = 0
+    y_is_1d: bool = True
+    weighted: bool = False
+    sparse: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows cut into blocks, in order: in memory, in files, or in the chunks of a Dask collection.
+
+    Made by `flowml.read_parquet` and its neighbours, or from arrays and frames inside ``fit``.
+
+    Parameters
+    ----------
+    schema : Schema
+    parts : tuple of Part
+    kind : str
+        What it was made from, for plans, reports and messages.
+    identify : callable ``() -> str``
+        Returns a fingerprint: equal for equal data, as far as can be told without loading it.
+    collections : tuple of Dask collections
+        Those whose keys the parts name.
+    """
+
+    schema: Schema
+    parts: tuple[Part, ...]
+    kind: str
+    identify: Callable[[], str]
+    collections: tuple[Any, ...] = ()
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of rows, None where only loading tells."""
+        rows = [part.rows for part in self.parts]
+        return None if None in rows else sum(row for row in rows if row is not None)
+
+    @property
+    def nbytes(self) -> int | None:
+        """Bytes in memory once loaded, None where only loading tells."""
+        sizes = [part.nbytes for part in self.parts]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether any block is still to be loaded."""
+        return not all(isinstance(part.source, Block) for part in self.parts)
+
+    @property
+    def shape(self) -> tuple[int | None, int]:
+        """Rows (None where only loading tells) and features."""
+        return self.n_rows, self.schema.n_features
+
+
+def starts(rows: Sequence[int | None]) -> list[int]:
+    """Return the position of each block's first row, from the blocks' row counts.
+
+    Examples
+    --------
+    >>> starts([10, 5, 7])
+    [0, 10, 15]
+    """
+    if None in rows:
+        return [index << POSITION_BITS for index in range(len(rows))]
+    ends = np.cumsum([0, *rows]).tolist()
+    return list(ends[:-1])

@@ -1,0 +1,66 @@
+"""What happened: handed to callbacks, progress bars and histories; never part of a state."""
+
+from typing import NamedTuple, TypeAlias
+
+from flowml.data.dataset import Dataset
+from flowml.runtimes.placement import Placement
+
+
+class FitStarted(NamedTuple):
+    """The data are placed and the first pass is about to start."""
+
+    estimator: str
+    dataset: Dataset
+    placement: Placement
+
+
+class StageStarted(NamedTuple):
+    """A solver starts (or goes on from a checkpoint, with `passes` behind it)."""
+
+    stage: str
+    max_passes: int
+    passes: int
+
+
+class PassCompleted(NamedTuple):
+    """One read of the data is done.
+
+    Attributes
+    ----------
+    stage : str
+        The solver's name within the fit.
+    number : int
+        Counts the fit's passes from 1.
+    objective, change : float
+        See `flowml.solvers.solver.Progress`.
+    seconds : float
+        Wall time of the pass and its step.
+    rows, nbytes : int
+        Rows summarised and bytes they take in memory; -1 where not known.
+    """
+
+    stage: str
+    number: int
+    objective: float
+    change: float
+    seconds: float
+    rows: int
+    nbytes: int
+
+
+class CheckpointWritten(NamedTuple):
+    """The state is safe on disk."""
+
+    path: str
+    number: int
+
+
+class FitCompleted(NamedTuple):
+    """The fit succeeded."""
+
+    estimator: str
+    n_passes: int
+    seconds: float
+
+
+Event: TypeAlias = FitStarted | StageStarted | PassCompleted | CheckpointWritten | FitCompleted

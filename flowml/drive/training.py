@@ -1,0 +1,81 @@
+"""The loop: ask, pass, step, until done. The same for every solver and every runtime."""
+
+import time
+from collections.abc import Callable
+
+from flowml.drive.checkpoint import Checkpoint
+from flowml.drive.events import CheckpointWritten, Event, PassCompleted, StageStarted
+from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
+from flowml.runtimes.runtime import Runtime
+from flowml.solvers.solver import Solver, State
+
+
+class Training:
+    """One fit: drives solvers, one stage after the other, over the shards of one runtime.
+
+    Parameters
+    ----------
+    runtime : Runtime
+    checkpoint : Checkpoint
+    emit : callable
+        Called with every event.
+    """
+
+    def __init__(
+        self, runtime: Runtime, checkpoint: Checkpoint, emit: Callable[[Event], None]
+    ) -> None:
+        self.runtime = runtime
+        self.n_passes = 0
+        self._checkpoint = checkpoint
+        self._emit = emit
+
+    def solve(self, stage: str, solver: Solver) -> State:
+        """Run a solver until it is done and return its last state.
+
+        Parameters
+        ----------
+        stage : str
+            Its name within the fit: unique, it finds the state again on resume.
+        solver : Solver
+
+        Raises
+        ------
+        ValueError
+            If the rows hold a NaN or infinity that the solver can't take, naming where.
+        """
+        saved = self._checkpoint.state(stage)
+        state, before = (solver.init(), self.n_passes) if saved is None else saved
+        self.n_passes = max(self.n_passes, before)
+        self._emit(StageStarted(stage, solver.max_passes, self.n_passes))
+        while not solver.done(state):
+            started = time.perf_counter()
+            summary = self.runtime.one_pass(solver.fold, solver.ask(state))
+            if not solver.fold.finite(summary):
+                raise ValueError(self._name_nonfinite())
+            state = solver.step(state, summary)
+            self.n_passes += 1
+            self._emit(self._completed(stage, solver, state, time.perf_counter() - started))
+            self._save(stage, state, force=solver.done(state))
+        return state
+
+    def _completed(self, stage: str, solver: Solver, state: State, seconds: float) -> PassCompleted:
+        dataset, (objective, change) = self.runtime.dataset, solver.progress(state)
+        rows, nbytes = (-1 if size is None else size for size in (dataset.n_rows, dataset.nbytes))
+        return PassCompleted(stage, self.n_passes, objective, change, seconds, rows, nbytes)
+
+    def _save(self, stage: str, state: State, force: bool) -> None:
+        if self._checkpoint.save(stage, state, self.n_passes, force):
+            self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
+
+    def _name_nonfinite(self) -> str:
+        """Say which value isn't finite; costs a pass, which a fit that fails can afford."""
+        schema = self.runtime.dataset.schema
+        found: FirstNonFinite = self.runtime.one_pass(FIRST_NONFINITE, True)
+        if found.block < 0:
+            return "the sums over the rows overflow float64: scale the columns down first"
+        what, part = "NaN" if found.is_nan else "infinity", PARTS[found.part]
+        where = f"block {found.block}, row {found.row} of the block"
+        names = schema.feature_names if part == "X" else schema.target_names
+        if part == "X" or (part == "y" and schema.n_targets > 1):
+            where += f", column {names[found.column] if names else found.column}"
+        return f"Input {part} contains {what}: {where}. Drop such rows or fill them in before fit."

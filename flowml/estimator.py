@@ -1,0 +1,194 @@
+"""What all estimators share: from scikit-learn's ``fit(X, y, sample_weight)`` to a training session."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from dask.utils import is_dataframe_like
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from flowml.config import get_config
+from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
+from flowml.data.dataset import Dataset, Schema
+from flowml.drive.events import Event, PassCompleted
+from flowml.drive.session import training
+from flowml.drive.training import Training
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an estimator asks of its input.
+
+    Parameters
+    ----------
+    target : bool
+        Whether y is required.
+    sparse : bool
+        Whether CSR is accepted.
+    nan : bool
+        Whether X may hold NaN.
+    """
+
+    target: bool = False
+    sparse: bool = True
+    nan: bool = False
+
+
+class PassEstimator(BaseEstimator):
+    """An estimator that is trained in passes.
+
+    A subclass gives `needs` and a ``fit`` that runs solvers inside ``with self._training(...)``.
+
+    Attributes
+    ----------
+    n_passes_ : int
+        Reads of the data that the fit took.
+    history_ : DataFrame
+        One row for each pass: stage, objective, change, seconds, rows, nbytes.
+    """
+
+    needs = Needs()
+    _history: tuple[PassCompleted, ...]
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """One row for each pass of the fit, indexed by its number from 1."""
+        if not hasattr(self, "_history"):
+            raise AttributeError(f"this {type(self).__name__} has no history_: call fit first")
+        return pd.DataFrame(self._history, columns=list(PassCompleted._fields)).set_index("number")
+
+    @contextmanager
+    def _training(
+        self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True
+    ) -> Iterator[Training]:
+        """Open a training session on the data; on an error the estimator is as it was."""
+        before = dict(vars(self))
+        passes: list[PassCompleted] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, PassCompleted):
+                passes.append(event)
+
+        try:
+            dataset = adopt(self, X, y, sample_weight, self.needs, reset)
+            with training(dataset, get_config(), self._fingerprint(), (listen,)) as session:
+                yield session
+            self.n_passes_ = session.n_passes
+            self._history = tuple(passes)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fingerprint(self) -> dict[str, str]:
+        parameters = {name: repr(value) for name, value in self.get_params(deep=False).items()}
+        return {"estimator": type(self).__name__, **parameters}
+
+
+def adopt(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, needs: Needs, reset: bool = True
+) -> Dataset:
+    """Validate input as scikit-learn does and make it a Dataset; sets ``n_features_in_``.
+
+    Finiteness is not checked here: a NaN shows in the summary of the first pass, without a second
+    read of the data.
+    """
+    if is_lazy(X):
+        dataset = adopt_lazy(X, y, sample_weight)
+        validate_schema(estimator, dataset.schema, reset)
+        if needs.target and dataset.schema.n_targets == 0:
+            raise ValueError(_needs_target(estimator))
+        return dataset
+    return adopt_eager(estimator, X, y, sample_weight, needs, reset)
+
+
+def adopt_eager(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, needs: Needs, reset: bool = True
+) -> Dataset:
+    """Validate arrays and frames in memory and make them a Dataset."""
+    target_names = _names_of_target(y)
+    options: dict[str, Any] = {
+        "accept_sparse": "csr" if needs.sparse else False,
+        "dtype": [np.float64, np.float32],
+        "ensure_all_finite": False,
+        "reset": reset,
+    }
+    if needs.target:
+        if y is None:
+            raise ValueError(_needs_target(estimator))
+        X, y = validate_data(estimator, X, y, multi_output=True, y_numeric=True, **options)
+        y = np.asarray(y, dtype=np.float64)
+    else:
+        X, y = validate_data(estimator, X, **options), None
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    names = getattr(estimator, "feature_names_in_", None)
+    return from_arrays(X, y, weight, None if names is None else tuple(names), target_names)
+
+
+def check_weight(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return sample weights as float64 of one for each row.
+
+    Raises
+    ------
+    ValueError
+        If their number differs from X's rows, one is negative, or all are zero.
+    """
+    if np.isscalar(sample_weight):
+        return np.full(X.shape[0], float(sample_weight))  # type: ignore[arg-type]
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must be 1D array or scalar, got {weight.ndim} dimensions")
+    check_consistent_length(X, weight)
+    if weight.min() < 0:
+        row = int(np.argmin(weight))
+        raise ValueError(f"sample_weight holds a negative weight: {weight[row]} in row {row}")
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row: there is nothing to fit")
+    return weight
+
+
+def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:
+    """Check (or with `reset`, note) feature names and count from a schema alone."""
+    probe: Any = np.empty((0, schema.n_features), schema.dtype)
+    if schema.feature_names is not None:
+        probe = pd.DataFrame(probe, columns=list(schema.feature_names))
+    validate_data(estimator, probe, reset=reset, ensure_min_samples=0)
+
+
+def apply(
+    estimator: Any, X: Any, function: Callable[[Any], np.ndarray], names: list[str] | None
+) -> Any:
+    """Apply a function of validated arrays to any kind of X, and give back the same kind.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its feature names and count are checked.
+    X : any input
+    function : callable ``array -> array``
+        Row by row; must take blocks without rows.
+    names : list of str or None
+        Column names of the output, for frames; None for one value per row.
+    """
+    raise NotImplementedError
+
+
+def _needs_target(estimator: Any) -> str:
+    name = type(estimator).__name__
+    return (
+        f"This {name} estimator requires y to be passed, but the target y is None. "
+        "Give y, or read the data with target=."
+    )
+
+
+def _names_of_target(y: Any) -> tuple[str, ...] | None:
+    if is_dataframe_like(y):
+        return tuple(str(column) for column in y.columns)
+    name = getattr(y, "name", None)
+    return None if name is None else (str(name),)

@@ -1,0 +1,59 @@
+"""Find the first NaN or infinity: asked only after a summary has shown that there is one."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from flowml.kernels.fold import Fold
+from flowml.kernels.rows import Array, Rows, is_sparse
+
+PARTS = ("X", "y", "sample_weight")
+
+
+class FirstNonFinite(NamedTuple):
+    """The first value that isn't finite, in the order of blocks, parts and rows.
+
+    Attributes
+    ----------
+    block : int
+        -1 where every value is finite.
+    part : int
+        Index into `PARTS`.
+    row, column : int
+        Row within the block; column of the part.
+    is_nan : bool
+    """
+
+    block: int
+    part: int = 0
+    row: int = 0
+    column: int = 0
+    is_nan: bool = False
+
+
+def summarise(ask: bool, rows: Rows) -> FirstNonFinite:
+    """Look through the blocks; `ask` tells whether NaN counts, or infinity only."""
+    bad = _not_finite if ask else np.isinf
+    for block in rows:
+        for part, values in enumerate((block.X, block.y, block.weight)):
+            if values is None:
+                continue
+            dense = values.toarray() if is_sparse(values) else values
+            found = np.argwhere(bad(dense.reshape(len(dense), -1)))
+            if len(found):
+                row, column = (int(place) for place in found[0])
+                value = dense.reshape(len(dense), -1)[row, column]
+                return FirstNonFinite(block.index, part, row, column, bool(np.isnan(value)))
+    return FirstNonFinite(-1)
+
+
+def merge(left: FirstNonFinite, right: FirstNonFinite) -> FirstNonFinite:
+    """Keep the earlier one."""
+    return right if left.block < 0 else left
+
+
+FIRST_NONFINITE = Fold(summarise, merge)
+
+
+def _not_finite(values: Array) -> Array:
+    return ~np.isfinite(values)

@@ -1,0 +1,75 @@
+"""Blocks of rows, and the cache-sized slices that kernels walk over them in."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Matrix: TypeAlias = Any
+"""A dense ``(n_rows, n_features)`` array or a SciPy CSR array of that shape."""
+
+POSITION_BITS = 40
+"""Where the row counts of the blocks before a block aren't known, block ``i`` starts at
+``i << POSITION_BITS``: positions stay unique and keep their order."""
+
+
+class Block(NamedTuple):
+    """Some rows: what a Dask chunk or a Parquet row group becomes.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_rows, n_features)
+        float32 or float64.
+    y : ndarray of shape (n_rows,) or (n_rows, n_targets), or None
+    weight : ndarray of shape (n_rows,) or None
+        Sample weights, at least 0; None is a weight of one for each row.
+    start : int
+        The position of the block's first row in the whole data; random draws are functions of
+        the position, so that they don't depend on who holds the block.
+    index : int
+        The block's number, for messages.
+    """
+
+    X: Matrix
+    y: Array | None = None
+    weight: Array | None = None
+    start: int = 0
+    index: int = 0
+
+
+Rows: TypeAlias = Sequence[Block]
+"""The consecutive blocks that a kernel summarises in one call."""
+
+
+class Slice(NamedTuple):
+    """A view of a few consecutive rows of one block, small enough for the processor's cache."""
+
+    X: Matrix
+    y: Array | None
+    weight: Array | None
+    start: int
+
+
+def slices(rows: Rows, size: int) -> Iterator[Slice]:
+    """Cut blocks into slices of at most `size` rows, in order; empty blocks yield nothing."""
+    for block in rows:
+        for low in range(0, block.X.shape[0], size):
+            part = slice(low, low + size)
+            yield Slice(
+                block.X[part],
+                None if block.y is None else block.y[part],
+                None if block.weight is None else block.weight[part],
+                block.start + low,
+            )
+
+
+def is_sparse(X: Matrix) -> bool:
+    """Tell a CSR block from a dense one."""
+    return sp.issparse(X)
+
+
+def n_features(rows: Rows) -> int:
+    """Count the columns of the blocks' X."""
+    return int(rows[0].X.shape[1])

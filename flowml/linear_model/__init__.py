@@ -1,0 +1,5 @@
+"""Linear models."""
+
+from flowml.linear_model.linear_regression import LinearRegression
+
+__all__ = ["LinearRegression"]

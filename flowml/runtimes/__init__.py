@@ -1,0 +1,1 @@
+"""Runtimes: who adds the summaries up. The only room that imports `distributed`."""

@@ -1,0 +1,13 @@
+"""Facts about the machine that this process runs on."""
+
+import psutil
+
+
+def available_memory() -> int:
+    """Return the bytes that this process could still take."""
+    return int(psutil.virtual_memory().available)
+
+
+def resident_memory() -> int:
+    """Return the bytes that this process holds now."""
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,175 @@
+"""Who holds what: decided here, purely, from sizes and workers; acted on by the runtimes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flowml.data.dataset import Dataset, Part
+
+LEAF_BYTES = 8 << 20
+LEAF_ROWS = 1 << 16
+KEEP_FRACTION = 0.5
+"""Share of the workers' memory that kept data may take: Dask spills from 0.6 of it on."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A place that can hold shards.
+
+    Parameters
+    ----------
+    address : str
+        Empty for this process.
+    n_threads : int
+    memory : int
+        Bytes it may use; 0 for no limit.
+    """
+
+    address: str
+    n_threads: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """Which leaves one worker's thread takes.
+
+    Parameters
+    ----------
+    worker : str
+    leaves : tuple of int
+        Ascending.
+    """
+
+    worker: str
+    leaves: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What goes where, and whether it stays.
+
+    Parameters
+    ----------
+    leaves : tuple of tuple of int
+        The parts of each leaf. A function of the parts alone, so that the merge tree, and with it
+        every bit of the result, doesn't depend on the workers.
+    shards : tuple of ShardPlan
+    keep : bool
+        Loaded once and kept for the length of the fit; else read again each pass.
+    reason : str
+        Why, for the plan.
+    """
+
+    leaves: tuple[tuple[int, ...], ...]
+    shards: tuple[ShardPlan, ...]
+    keep: bool
+    reason: str
+
+
+def place(
+    dataset: Dataset,
+    workers: Sequence[Worker],
+    keep: bool | None = None,
+    holders: Mapping[int, str] | None = None,
+) -> Placement:
+    """Decide leaves, shards and whether to keep.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    workers : sequence of Worker
+    keep : bool, optional
+        The user's own decision.
+    holders : mapping of part number to worker address, optional
+        Where parts that are in memory already sit.
+    """
+    leaves = group_leaves(dataset.parts)
+    kept, reason = decide_keep(dataset, workers, keep, resident=bool(holders))
+    if dataset.collections and not kept:
+        # The chunks come and go with the graph, so each leaf is scheduled by itself.
+        shards = tuple(ShardPlan("", (leaf,)) for leaf in range(len(leaves)))
+    else:
+        shards = spread(leaves, dataset.parts, workers, holders or {})
+    return Placement(leaves, shards, kept, reason)
+
+
+def group_leaves(parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
+    """Group consecutive parts until a leaf is worth a kernel call."""
+    leaves: list[tuple[int, ...]] = []
+    current: list[int] = []
+    nbytes = rows = 0
+    for number, part in enumerate(parts):
+        current.append(number)
+        nbytes += LEAF_BYTES if part.nbytes is None else part.nbytes
+        rows += 0 if part.rows is None else part.rows
+        if nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
+            leaves.append(tuple(current))
+            current, nbytes, rows = [], 0, 0
+    if current:
+        leaves.append(tuple(current))
+    return tuple(leaves)
+
+
+def decide_keep(
+    dataset: Dataset, workers: Sequence[Worker], keep: bool | None, resident: bool
+) -> tuple[bool, str]:
+    """Decide whether blocks are loaded once, and say why."""
+    if not dataset.is_lazy:
+        return True, "in memory already"
+    if resident:
+        return True, "in the workers' memory already"
+    if keep is not None:
+        return keep, f"config_context(keep={keep})"
+    if dataset.nbytes is None:
+        return True, "size unknown before it is loaded; config_context(keep=False) streams it"
+    if any(worker.memory == 0 for worker in workers):
+        return True, "the workers' memory is not limited"
+    room = int(KEEP_FRACTION * sum(worker.memory for worker in workers))
+    sizes = f"{dataset.nbytes / 1e9:.2f} GB of data, room for {room / 1e9:.2f} GB"
+    if dataset.nbytes <= room:
+        return True, f"fits the workers' memory: {sizes}"
+    return False, f"doesn't fit the workers' memory: {sizes}"
+
+
+def spread(
+    leaves: Sequence[Sequence[int]],
+    parts: Sequence[Part],
+    workers: Sequence[Worker],
+    holders: Mapping[int, str],
+) -> tuple[ShardPlan, ...]:
+    """Give each leaf to the worker that holds most of it, or else cut the leaves evenly by bytes."""
+    weights = [sum(parts[number].nbytes or 1 for number in leaf) for leaf in leaves]
+    if holders:
+        homes = [_home(leaf, parts, holders, workers) for leaf in leaves]
+        shards = []
+        for worker in workers:
+            mine = [number for number, home in enumerate(homes) if home == worker.address]
+            shards += _cut(mine, [weights[n] for n in mine], [worker.address] * worker.n_threads)
+        return tuple(shards)
+    slots = [worker.address for worker in workers for _ in range(worker.n_threads)]
+    return tuple(_cut(range(len(leaves)), weights, slots))
+
+
+def _home(
+    leaf: Sequence[int],
+    parts: Sequence[Part],
+    holders: Mapping[int, str],
+    workers: Sequence[Worker],
+) -> str:
+    held = {worker.address: 0 for worker in workers}
+    for number in leaf:
+        if holders.get(number) in held:
+            held[holders[number]] += parts[number].nbytes or 1
+    return max(held, key=lambda address: held[address])
+
+
+def _cut(leaves: Sequence[int], weights: Sequence[int], slots: Sequence[str]) -> list[ShardPlan]:
+    """Cut consecutive leaves into one run per slot with about equal weights; empty runs drop out."""
+    total = sum(weights)
+    runs: list[list[int]] = [[] for _ in slots]
+    before = 0
+    for leaf, weight in zip(leaves, weights, strict=True):
+        middle = before + weight / 2
+        runs[min(int(len(slots) * middle / total), len(slots) - 1)].append(leaf)
+        before += weight
+    return [ShardPlan(slot, tuple(run)) for slot, run in zip(slots, runs, strict=True) if run]

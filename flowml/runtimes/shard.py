@@ -1,0 +1,104 @@
+"""The shard: the leaves that sit together on one worker, and what a pass does with them."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from threadpoolctl import ThreadpoolController
+
+from flowml.data.block_source import BlockSource, load
+from flowml.kernels.fold import Ask, Fold, Memory
+from flowml.kernels.rows import Block
+from flowml.runtimes.tree import Nodes, add_leaf
+
+Leaves: TypeAlias = Sequence[tuple[int, Sequence[BlockSource]]]
+
+
+@dataclass
+class Leaf:
+    """Consecutive blocks that a kernel summarises in one call, and the memory beside them.
+
+    Parameters
+    ----------
+    number : int
+        The leaf's place in the merge tree.
+    sources : sequence of BlockSource
+        The blocks themselves, or how to read them again every pass.
+    """
+
+    number: int
+    sources: Sequence[BlockSource]
+    memory: Memory = field(default_factory=dict)
+
+    def rows(self) -> Sequence[Block]:
+        """Return the blocks, read now if they aren't kept."""
+        return [load(source) for source in self.sources]
+
+
+@dataclass
+class Shard:
+    """The leaves of one worker (one for each of its threads): what is scheduled.
+
+    Parameters
+    ----------
+    leaves : list of Leaf
+        In ascending order of number.
+    owned : bool
+        Whether the shard's blocks are its own copy; if they only refer to a user's persisted
+        chunks, these are counted there already.
+    """
+
+    leaves: list[Leaf]
+    owned: bool = True
+
+    def __sizeof__(self) -> int:
+        """Count the blocks' bytes, so that the worker's memory monitor sees them once."""
+        if not self.owned:
+            return 64
+        return 64 + sum(source_nbytes(source) for leaf in self.leaves for source in leaf.sources)
+
+
+def source_nbytes(source: BlockSource) -> int:
+    """Count the bytes that a resident block holds; a reader holds none."""
+    if not isinstance(source, Block):
+        return 0
+    X = source.X
+    parts = [X.data, X.indices, X.indptr] if hasattr(X, "indptr") else [X]
+    parts += [part for part in (source.y, source.weight) if part is not None]
+    return sum(int(part.nbytes) for part in parts)
+
+
+def make_shard(leaves: Leaves, owned: bool, keep: bool) -> Shard:
+    """Gather a worker's leaves, loading their blocks once if they are to be kept."""
+    return Shard(
+        [
+            Leaf(number, [load(source) for source in sources] if keep else list(sources))
+            for number, sources in leaves
+        ],
+        owned,
+    )
+
+
+def summarise_leaves(leaves: Sequence[Leaf], fold: Fold, ask: Ask) -> Nodes:
+    """Summarise leaves in order, merging the subtrees that they complete."""
+    nodes: Nodes = {}
+    for leaf in leaves:
+        add_leaf(nodes, leaf.number, fold(ask, leaf.rows(), leaf.memory), fold)
+    return nodes
+
+
+_controller: list[ThreadpoolController] = []
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Hold BLAS to one thread: the parallelism is over leaves, where it scales."""
+    if not _controller:
+        _controller.append(ThreadpoolController())
+    return _controller[0].limit(limits=1, user_api="blas")
+
+
+def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Nodes:
+    """Run one pass over a shard: the task that travels to the workers."""
+    with one_blas_thread():
+        return summarise_leaves(shard.leaves, fold, ask)

@@ -1,0 +1,96 @@
+"""Passes on this process's threads: no scheduler round trip, for data in this process or files."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from flowml.config import Config
+from flowml.data.dataset import Dataset
+from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.machine import available_memory
+from flowml.runtimes.placement import Placement, Worker, place
+from flowml.runtimes.shard import Leaf, Shard, make_shard, one_blas_thread, summarise_leaves
+from flowml.runtimes.tree import join, root
+
+GROUPS_PER_THREAD = 8
+
+
+class ThreadsRuntime:
+    """One shard in this process, its leaves shared out among threads.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    placement : Placement
+    shard : Shard
+        Every leaf.
+    n_threads : int
+    """
+
+    def __init__(
+        self, dataset: Dataset, placement: Placement, shard: Shard, n_threads: int
+    ) -> None:
+        self.dataset = dataset
+        self.placement = placement
+        self._groups = group(shard.leaves, n_threads)
+        self._pool = (
+            ThreadPoolExecutor(n_threads, "flowml")
+            if n_threads > 1 and len(self._groups) > 1
+            else None
+        )
+
+    def one_pass(self, fold: Fold, ask: Ask) -> Summary:
+        """Summarise the groups of leaves on the threads, then merge along the fixed tree."""
+
+        def summarise(leaves: list[Leaf]) -> dict[tuple[int, int], Summary]:
+            return summarise_leaves(leaves, fold, ask)
+
+        with one_blas_thread():
+            run = map if self._pool is None else self._pool.map
+            return root(join(run(summarise, self._groups), fold), fold)
+
+    def close(self) -> None:
+        """Stop the threads and drop the blocks."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._groups = []
+
+
+def group(leaves: list[Leaf], n_threads: int) -> list[list[Leaf]]:
+    """Cut leaves into groups of a power of two, a few for each thread, so that threads end together.
+
+    Groups start at multiples of their size, so that each is a complete subtree where it can be.
+    """
+    size = 1
+    while len(leaves) > 2 * size * GROUPS_PER_THREAD * n_threads:
+        size *= 2
+    return [leaves[low : low + size] for low in range(0, len(leaves), size)]
+
+
+def n_threads(config: Config) -> int:
+    """Return how many threads this process may use for a pass."""
+    return config.n_threads or len(os.sched_getaffinity(0))
+
+
+def this_process(config: Config) -> Worker:
+    """Describe this process as a worker."""
+    return Worker("", n_threads(config), available_memory())
+
+
+def open_threads(dataset: Dataset, config: Config) -> ThreadsRuntime:
+    """Load what is to be kept, on the threads, and return the runtime."""
+    worker = this_process(config)
+    placement = place(dataset, [worker], config.keep)
+    shard = Shard(load_here(dataset, placement, worker.n_threads))
+    return ThreadsRuntime(dataset, placement, shard, worker.n_threads)
+
+
+def load_here(dataset: Dataset, placement: Placement, n_threads: int) -> list[Leaf]:
+    """Return all leaves, read on the threads where they are to be kept."""
+    leaves = [
+        (number, [dataset.parts[part].source for part in parts])
+        for number, parts in enumerate(placement.leaves)
+    ]
+    if not (placement.keep and dataset.is_lazy and n_threads > 1):
+        return make_shard(leaves, True, placement.keep).leaves
+    with ThreadPoolExecutor(n_threads, "flowml-load") as pool:
+        return list(pool.map(lambda leaf: make_shard([leaf], True, True).leaves[0], leaves))

@@ -1,0 +1,1 @@
+"""Solvers: merged summary in, next state out; one algorithm per file, and no Dask anywhere."""

@@ -1,0 +1,54 @@
+"""The solver: what every training algorithm looks like to the loop that drives it."""
+
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from flowml.kernels.fold import Ask, Fold, Summary
+
+State: TypeAlias = Any
+"""A NamedTuple of arrays and numbers with fixed shapes; what the next step needs, nothing else."""
+
+
+class Progress(NamedTuple):
+    """What a person wants to know of a state: never read by a solver.
+
+    Attributes
+    ----------
+    objective : float
+        What the algorithm minimises, NaN where it isn't known yet.
+    change : float
+        How far the last step moved, in the units that the tolerance is stated in; NaN before it.
+    """
+
+    objective: float
+    change: float
+
+
+class Solver(Protocol):
+    """``init``, ``ask``, ``fold``, ``step``, ``done``: one pass over the data is one step.
+
+    Each method is pure. A solver never knows who is adding up: the loop hands `ask` to whoever
+    holds the rows, and brings the merged summary back.
+    """
+
+    @property
+    def fold(self) -> Fold:
+        """How rows become a summary."""
+
+    def init(self) -> State:
+        """Return the state before the first pass."""
+
+    def ask(self, state: State) -> Ask:
+        """Return what travels to the data."""
+
+    def step(self, state: State, summary: Summary) -> State:
+        """Return the next state; may not write to either argument."""
+
+    def done(self, state: State) -> bool:
+        """Tell whether to stop; asked before every pass, so that a state that is done costs none."""
+
+    def progress(self, state: State) -> Progress:
+        """Describe a state for progress bars, history and plots."""
+
+    @property
+    def max_passes(self) -> int:
+        """The most passes that this solver will ask for."""
