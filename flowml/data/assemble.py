@@ -18,12 +18,12 @@ class Assemble:
     ----------
     schema : Schema
     start : int
-    index : int
+    number : int
     """
 
     schema: Schema
     start: int
-    index: int
+    number: int
 
     def __call__(self, X: Any, y: Any = None, weight: Any = None) -> Block:
         """Return the block.
@@ -36,18 +36,18 @@ class Assemble:
         features = to_matrix(X, self.schema.dtype)
         if features.shape[1] != self.schema.n_features:
             raise ValueError(
-                f"block {self.index} has {features.shape[1]} columns, "
+                f"block {self.number} has {features.shape[1]} columns, "
                 f"but the data has {self.schema.n_features} features"
             )
         target = None if y is None else to_target(y, self.schema)
-        weights = None if weight is None else to_weight(weight, self.index)
+        weights = None if weight is None else to_weight(weight, self.number)
         for name, values in (("y", target), ("sample_weight", weights)):
             if values is not None and len(values) != features.shape[0]:
                 raise ValueError(
-                    f"X and {name} differ in their number of rows in block {self.index}: "
+                    f"X and {name} differ in their number of rows in block {self.number}: "
                     f"{features.shape[0]} and {len(values)}"
                 )
-        return Block(features, target, weights, self.start, self.index)
+        return Block(features, target, weights, self.start, self.number)
 
 
 def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:

@@ -43,7 +43,7 @@ def summarise(ask: bool, rows: Rows) -> FirstNonFinite:
             if len(found):
                 row, column = (int(place) for place in found[0])
                 value = dense.reshape(len(dense), -1)[row, column]
-                return FirstNonFinite(block.index, part, row, column, bool(np.isnan(value)))
+                return FirstNonFinite(block.number, part, row, column, bool(np.isnan(value)))
     return FirstNonFinite(-1)
 
 

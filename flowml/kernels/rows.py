@@ -28,15 +28,15 @@ class Block(NamedTuple):
     start : int
         The position of the block's first row in the whole data; random draws are functions of
         the position, so that they don't depend on who holds the block.
-    index : int
-        The block's number, for messages.
+    number : int
+        The block's place among the blocks, for messages.
     """
 
     X: Matrix
     y: Array | None = None
     weight: Array | None = None
     start: int = 0
-    index: int = 0
+    number: int = 0
 
 
 Rows: TypeAlias = Sequence[Block]
