@@ -1,0 +1,50 @@
+"""What tests share: one real cluster for the session, and the check that fits leave it clean."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+import pytest
+from distributed import Client, LocalCluster
+from distributed.scheduler import Scheduler
+
+CLEAN_WITHIN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalCluster]:
+    """Two worker processes with a thread each; a test that kills workers makes its own."""
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+        silence_logs=logging.ERROR,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    """The active client of the session's cluster; afterwards no fit may have left anything there.
+
+    Each test gets its own, so that none stays active for tests that run without a cluster.
+    """
+    with Client(cluster) as connected:
+        yield connected
+        left = keys_left(connected)
+        assert not left, f"the workers still hold {left}"
+
+
+def keys_left(client: Client) -> list[str]:
+    """Return flowml's keys on the scheduler, waiting a moment for released ones to go."""
+    deadline = time.monotonic() + CLEAN_WITHIN_SECONDS
+    while left := client.run_on_scheduler(_flowml_keys):
+        if time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
+    return []
+
+
+def _flowml_keys(dask_scheduler: Scheduler) -> list[str]:
+    return sorted(key for key in map(str, dask_scheduler.tasks) if key.startswith("flowml-"))
