@@ -1,4 +1,4 @@
-"""What all estimators share: from scikit-learn's ``fit(X, y, sample_weight)`` to a training session."""
+"""What all estimators share: from ``fit(X, y, sample_weight)`` to a training session."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,8 +80,8 @@ class PassEstimator(BaseEstimator):
             self.n_passes_ = session.n_passes
             self._history = tuple(passes)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _fingerprint(self) -> dict[str, str]:

@@ -55,9 +55,7 @@ def _one_chunk_of_columns(X: Any) -> Any:
     if is_dataframe_like(X):
         return X.optimize()
     if X.ndim != 2:
-        raise ValueError(
-            f"Expected 2D array, got {X.ndim}D array instead: reshape X to two dimensions"
-        )
+        raise ValueError(f"Expected 2D array, got {X.ndim}D array instead: reshape X")
     return X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
 
 

@@ -1,1 +1,1 @@
-"""Kernels: pure functions of arrays, ``(ask, rows) -> summary``; the only code that touches rows."""
+"""Kernels: pure functions of arrays, ``(ask, rows) -> summary``: only they touch rows."""

@@ -68,7 +68,7 @@ def summarise(ask: None, rows: Rows) -> Gram:
 
 
 def merge(left: Gram, right: Gram) -> Gram:
-    r"""Join two Grams: :math:`S = S_l + S_r + \frac{w_l w_r}{w_l + w_r} d d^\top, d = m_r - m_l`."""
+    r"""Join two: :math:`S = S_l + S_r + \frac{w_l w_r}{w_l + w_r} d d^\top, d = m_r - m_l`."""
     if right.weight == 0:
         return left
     if left.weight == 0:

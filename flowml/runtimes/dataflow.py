@@ -6,7 +6,7 @@ The graph runs on whichever Dask scheduler is active: a distributed client's, or
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-import dask
+from dask.base import compute, tokenize
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import DataNode, List, Task, TaskRef
@@ -56,7 +56,7 @@ class DataflowRuntime:
         token = f"{self._token}-{self._passes}"
         result = pass_graph(self._shards, self.placement, self._token, token, fold, ask)
         if self._client is None:
-            return dask.compute(result)[0]
+            return compute(result)[0]
         future = self._client.compute(result)
         try:
             return future.result()
@@ -80,7 +80,7 @@ class DataflowRuntime:
 
 def unique_token() -> str:
     """Return a name that no other fit on the cluster has."""
-    return dask.base.tokenize(object())
+    return tokenize(object())
 
 
 def shard_key(token: str, number: int) -> Key:
@@ -218,6 +218,6 @@ def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
     token = unique_token()
     graph = shard_graph(dataset, placement, token)
     keys = [shard_key(token, number) for number in range(len(placement.shards))]
-    shards: Sequence[Shard] = dask.compute(*(Delayed(key, graph) for key in keys))
+    shards: Sequence[Shard] = compute(*(Delayed(key, graph) for key in keys))
     leaves = sorted((leaf for shard in shards for leaf in shard.leaves), key=lambda f: f.number)
     return ThreadsRuntime(dataset, placement, Shard(leaves), worker.n_threads)

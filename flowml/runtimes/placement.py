@@ -137,7 +137,7 @@ def spread(
     workers: Sequence[Worker],
     holders: Mapping[int, str],
 ) -> tuple[ShardPlan, ...]:
-    """Give each leaf to the worker that holds most of it, or else cut the leaves evenly by bytes."""
+    """Give each leaf to the worker that holds most of it, or else cut evenly by bytes."""
     weights = [sum(parts[number].nbytes or 1 for number in leaf) for leaf in leaves]
     if holders:
         homes = [_home(leaf, parts, holders, workers) for leaf in leaves]
@@ -164,7 +164,7 @@ def _home(
 
 
 def _cut(leaves: Sequence[int], weights: Sequence[int], slots: Sequence[str]) -> list[ShardPlan]:
-    """Cut consecutive leaves into one run per slot with about equal weights; empty runs drop out."""
+    """Cut consecutive leaves into a run per slot with about equal weights; empty runs drop."""
     total = sum(weights)
     runs: list[list[int]] = [[] for _ in slots]
     before = 0

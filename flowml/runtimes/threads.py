@@ -56,7 +56,7 @@ class ThreadsRuntime:
 
 
 def group(leaves: list[Leaf], n_threads: int) -> list[list[Leaf]]:
-    """Cut leaves into groups of a power of two, a few for each thread, so that threads end together.
+    """Cut leaves into groups of a power of two, a few for each thread: threads end together.
 
     Groups start at multiples of their size, so that each is a complete subtree where it can be.
     """

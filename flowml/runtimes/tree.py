@@ -1,9 +1,9 @@
 """The fixed merge tree: the same additions in the same order, whoever makes them.
 
 Leaves are numbered ``0 .. n-1``. Node ``(level, i)`` covers the leaves
-``i * 2**level .. (i + 1) * 2**level - 1`` and is only ever made from its two halves, so a worker can
-merge the complete subtrees it holds, send the few that are left, and the result has the same bits
-for any placement.
+``i * 2**level .. (i + 1) * 2**level - 1`` and is only ever made from its two halves, so a worker
+can merge the complete subtrees it holds, send the few that are left, and the result has the same
+bits for any placement.
 """
 
 from collections.abc import Iterable, Sequence

@@ -44,7 +44,7 @@ class Solver(Protocol):
         """Return the next state; may not write to either argument."""
 
     def done(self, state: State) -> bool:
-        """Tell whether to stop; asked before every pass, so that a state that is done costs none."""
+        """Tell whether to stop; asked before every pass: a state that is done costs none."""
 
     def progress(self, state: State) -> Progress:
         """Describe a state for progress bars, history and plots."""
