@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset, Part
 
 LEAF_BYTES = 8 << 20
@@ -94,7 +95,10 @@ def place(
 
 
 def group_leaves(parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
-    """Group consecutive parts until a leaf is worth a kernel call."""
+    """Group consecutive parts until a leaf is worth a kernel call.
+
+    A Dask chunk is a leaf by itself: it is summed where it is, and neighbours may be elsewhere.
+    """
     leaves: list[tuple[int, ...]] = []
     current: list[int] = []
     nbytes = rows = 0
@@ -102,7 +106,8 @@ def group_leaves(parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
         current.append(number)
         nbytes += LEAF_BYTES if part.nbytes is None else part.nbytes
         rows += 0 if part.rows is None else part.rows
-        if nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
+        alone = isinstance(part.source, DaskKeys)
+        if alone or nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
             leaves.append(tuple(current))
             current, nbytes, rows = [], 0, 0
     if current:
