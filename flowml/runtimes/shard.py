@@ -10,6 +10,7 @@ from threadpoolctl import ThreadpoolController
 from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
 from flowml.kernels.rows import Block
+from flowml.kernels.scratch import scratch_scope
 from flowml.runtimes.tree import Nodes, add_leaf
 
 Leaves: TypeAlias = Sequence[tuple[int, Sequence[BlockSource]]]
@@ -83,8 +84,9 @@ def make_shard(leaves: Leaves, owned: bool, keep: bool) -> Shard:
 def summarise_leaves(leaves: Sequence[Leaf], fold: Fold, ask: Ask) -> Nodes:
     """Summarise leaves in order, merging the subtrees that they complete."""
     nodes: Nodes = {}
-    for leaf in leaves:
-        add_leaf(nodes, leaf.number, fold(ask, leaf.rows(), leaf.memory), fold)
+    with scratch_scope():
+        for leaf in leaves:
+            add_leaf(nodes, leaf.number, fold(ask, leaf.rows(), leaf.memory), fold)
     return nodes
 
 
