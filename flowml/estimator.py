@@ -1,6 +1,6 @@
 """What all estimators share: from ``fit(X, y, sample_weight)`` to a training session."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from flowml.config import get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset, Schema
-from flowml.drive.events import Event, PassCompleted
+from flowml.drive.events import PassCompleted
 from flowml.drive.session import training
 from flowml.drive.training import Training
 
@@ -67,18 +67,12 @@ class PassEstimator(BaseEstimator):
     ) -> Iterator[Training]:
         """Open a training session on the data; on an error the estimator is as it was."""
         before = dict(vars(self))
-        passes: list[PassCompleted] = []
-
-        def listen(event: Event) -> None:
-            if isinstance(event, PassCompleted):
-                passes.append(event)
-
         try:
             dataset = adopt(self, X, y, sample_weight, self.needs, reset)
-            with training(dataset, get_config(), self._fingerprint(), (listen,)) as session:
+            with training(dataset, get_config(), self._fingerprint()) as session:
                 yield session
             self.n_passes_ = session.n_passes
-            self._history = tuple(passes)
+            self._history = session.history
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -159,24 +153,6 @@ def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:
     if schema.feature_names is not None:
         probe = pd.DataFrame(probe, columns=list(schema.feature_names))
     validate_data(estimator, probe, reset=reset, ensure_min_samples=0)
-
-
-def apply(
-    estimator: Any, X: Any, function: Callable[[Any], np.ndarray], names: list[str] | None
-) -> Any:
-    """Apply a function of validated arrays to any kind of X, and give back the same kind.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Its feature names and count are checked.
-    X : any input
-    function : callable ``array -> array``
-        Row by row; must take blocks without rows.
-    names : list of str or None
-        Column names of the output, for frames; None for one value per row.
-    """
-    raise NotImplementedError
 
 
 def _needs_target(estimator: Any) -> str:

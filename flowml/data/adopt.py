@@ -5,8 +5,8 @@ from typing import Any
 from dask.base import is_dask_collection
 
 from flowml.data.arrays import from_arrays
-from flowml.data.dask_collections import from_dask
-from flowml.data.dataset import Dataset
+from flowml.data.dask_collections import describe, from_dask
+from flowml.data.dataset import Dataset, Schema
 
 
 def is_lazy(X: Any) -> bool:
@@ -32,4 +32,15 @@ def adopt_lazy(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     return X
 
 
-__all__ = ["adopt_lazy", "from_arrays", "is_lazy"]
+def schema_of(X: Any) -> Schema:
+    """Describe the features of lazy input.
+
+    Raises
+    ------
+    TypeError
+        If a column isn't numeric.
+    """
+    return X.schema if isinstance(X, Dataset) else describe(X)
+
+
+__all__ = ["adopt_lazy", "from_arrays", "is_lazy", "schema_of"]

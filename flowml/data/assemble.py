@@ -55,13 +55,13 @@ def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:
     if is_sparse(X):
         return sp.csr_array(X).astype(dtype, copy=False)
     values = X.to_numpy(dtype=dtype) if hasattr(X, "to_numpy") else np.asarray(X, dtype=dtype)
-    return np.ascontiguousarray(values.reshape(len(values), -1))
+    return np.ascontiguousarray(values)
 
 
 def to_target(y: Any, schema: Schema) -> Array:
     """Return a chunk of y as float64, with the schema's number of dimensions."""
     values = np.ascontiguousarray(np.asarray(y, dtype=np.float64))
-    return values.reshape(-1) if schema.y_is_1d else values.reshape(len(values), -1)
+    return values.reshape(-1) if schema.y_is_1d else values.reshape(len(values), schema.n_targets)
 
 
 def to_weight(weight: Any, index: int) -> Array:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from dask.task_spec import DataNode, Task, TaskRef
+
 from flowml.kernels.rows import Block
 
 
@@ -35,3 +37,11 @@ def load(source: BlockSource) -> Block:
     if isinstance(source, DaskKeys):
         raise TypeError("the chunks of a Dask collection are loaded by the graph that holds them")
     return source()
+
+
+def as_argument(source: BlockSource) -> Any:
+    """Return a source as an argument of a Dask task."""
+    if isinstance(source, DaskKeys):
+        chunks = [None if key is None else TaskRef(key) for key in source[1:]]
+        return Task(None, source.assemble, *chunks)
+    return DataNode(None, source)

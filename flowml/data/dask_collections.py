@@ -4,6 +4,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+from dask.array.utils import meta_from_array
 from dask.base import is_dask_collection, tokenize
 from dask.utils import is_dataframe_like, is_series_like
 
@@ -28,10 +29,10 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     TypeError
         If a column isn't numeric.
     """
-    X = _one_chunk_of_columns(X)
+    X = one_chunk_of_columns(X.optimize() if is_dataframe_like(X) else X)
     y = None if y is None else _aligned(y, X, "y")
     weight = None if weight is None else _aligned(weight, X, "sample_weight")
-    schema = _schema(X, y, weight)
+    schema = describe(X, y, weight)
     rows = _block_rows(X)
     keys = [_row_keys(collection) for collection in (X, y, weight)]
     row_bytes = schema.n_features * schema.dtype.itemsize
@@ -51,9 +52,16 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     return Dataset(schema, parts, kind, lambda: tokenize(*collections), collections)
 
 
-def _one_chunk_of_columns(X: Any) -> Any:
+def one_chunk_of_columns(X: Any) -> Any:
+    """Join the chunks of an array's columns.
+
+    Raises
+    ------
+    ValueError
+        If it isn't two-dimensional.
+    """
     if is_dataframe_like(X):
-        return X.optimize()
+        return X
     if X.ndim != 2:
         raise ValueError(f"Expected 2D array, got {X.ndim}D array instead: reshape X")
     return X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
@@ -106,7 +114,14 @@ def _check_rows(name: str, wanted: int, found: int) -> None:
         raise ValueError(f"X has {wanted} rows and {name} has {found}: they must be the same")
 
 
-def _schema(X: Any, y: Any, weight: Any) -> Schema:
+def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
+    """Tell what all blocks of Dask collections have in common, from their metadata alone.
+
+    Raises
+    ------
+    TypeError
+        If a column isn't numeric.
+    """
     if is_dataframe_like(X):
         names = tuple(str(column) for column in X.columns)
         dtypes = list(X.dtypes)
@@ -125,7 +140,7 @@ def _schema(X: Any, y: Any, weight: Any) -> Schema:
         n_targets=0 if y is None else 1 if is_1d else y.shape[1],
         y_is_1d=is_1d,
         weighted=weight is not None,
-        sparse=not is_dataframe_like(X) and hasattr(X._meta, "indptr"),
+        sparse=not is_dataframe_like(X) and hasattr(meta_from_array(X), "indptr"),
     )
 
 

@@ -13,7 +13,7 @@ from dask.task_spec import DataNode, List, Task, TaskRef
 from distributed import Client, futures_of
 
 from flowml.config import Config
-from flowml.data.block_source import BlockSource, DaskKeys
+from flowml.data.block_source import DaskKeys, as_argument
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.placement import Placement, Worker, place
@@ -102,7 +102,8 @@ def shard_graph(dataset: Dataset, placement: Placement, token: str) -> HighLevel
         key = shard_key(token, number)
         leaves = [
             List(
-                leaf, List(*(_node(dataset.parts[part].source) for part in placement.leaves[leaf]))
+                leaf,
+                List(*(as_argument(dataset.parts[part].source) for part in placement.leaves[leaf])),
             )
             for leaf in shard.leaves
         ]
@@ -162,14 +163,6 @@ def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Tas
     group = [TaskRef(below) for below in keys]
     tasks[result] = Task(result, merge_root, List(*group), DataNode(None, fold))
     return tasks, result
-
-
-def _node(source: BlockSource) -> Any:
-    """Return a source as an argument of a task."""
-    if isinstance(source, DaskKeys):
-        chunks = [None if key is None else TaskRef(key) for key in source[1:]]
-        return Task(None, source.assemble, *chunks)
-    return DataNode(None, source)
 
 
 def _pin(worker: str) -> dict[str, Any]:
