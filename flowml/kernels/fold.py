@@ -43,12 +43,15 @@ class Fold:
         Whether `summarise` takes the memory that lives beside the rows.
     finite : callable ``summary -> bool``
         False where the rows held a NaN or infinity that this fold can't take.
+    takes_nan : bool
+        Whether NaN is a missing value here, so that only infinity can be at fault.
     """
 
     summarise: Callable[..., Summary]
     merge: Callable[[Summary, Summary], Summary]
     uses_memory: bool = False
     finite: Callable[[Summary], bool] = all_finite
+    takes_nan: bool = False
 
     def __call__(self, ask: Ask, rows: Rows, memory: Memory) -> Summary:
         """Summarise rows, handing over the memory where this fold has any."""

@@ -32,12 +32,12 @@ class FirstNonFinite(NamedTuple):
 
 
 def summarise(ask: bool, rows: Rows) -> FirstNonFinite:
-    """Look through the blocks; `ask` tells whether NaN counts, or infinity only."""
-    bad = _not_finite if ask else np.isinf
+    """Look through the blocks; `ask` tells whether NaN counts in X, or infinity only."""
     for block in rows:
         for part, values in enumerate((block.X, block.y, block.weight)):
             if values is None:
                 continue
+            bad = _not_finite if ask or part > 0 else np.isinf
             dense = values.toarray() if is_sparse(values) else values
             found = np.argwhere(bad(dense.reshape(len(dense), -1)))
             if len(found):
