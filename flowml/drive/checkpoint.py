@@ -1,15 +1,16 @@
 """The checkpoint: one file with the states of a fit's stages and the fingerprint they belong to."""
 
-import importlib
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from flowml.drive.events import PassCompleted
 from flowml.solvers.solver import State
 
 FILE_NAME = "checkpoint.npz"
@@ -20,9 +21,39 @@ class CheckpointError(ValueError):
     """A checkpoint that can't be resumed from: damaged, or of another fit."""
 
 
+class StageState(NamedTuple):
+    """Where a stage stands.
+
+    Attributes
+    ----------
+    state : State
+    n_passes : int
+        Passes of the whole fit up to this state.
+    """
+
+    state: State
+    n_passes: int
+
+
+@dataclass
+class Progression:
+    """What a checkpoint holds beside its fingerprint: how far a fit has come.
+
+    Parameters
+    ----------
+    stages : dict of str to StageState
+    history : list of PassCompleted
+    """
+
+    stages: dict[str, StageState] = field(default_factory=dict)
+    history: list[PassCompleted] = field(default_factory=list)
+
+
 @dataclass
 class Checkpoint:
     """Saves states at most every few seconds, under a temporary name that is then renamed.
+
+    The file of a fit that has ended stays: resuming it costs no pass.
 
     Parameters
     ----------
@@ -37,13 +68,36 @@ class Checkpoint:
     folder: Path | None
     fingerprint: dict[str, str]
     seconds: float = 0.0
-    _states: dict[str, tuple[State, int]] = field(default_factory=dict)
+    progression: Progression = field(default_factory=Progression)
     _saved_at: float = field(default_factory=time.monotonic)
+    _unsaved: bool = False
 
     @property
     def path(self) -> Path | None:
         """The checkpoint's file."""
         return None if self.folder is None else self.folder / FILE_NAME
+
+    def prepare(self) -> None:
+        """Make the folder and see that it can be written to, before any pass.
+
+        Raises
+        ------
+        CheckpointError
+            If it can't.
+        """
+        path = self.path
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            probe = _temporary(path)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise CheckpointError(
+                f"checkpoint={str(self.folder)!r} can't be written to ({error}): "
+                "give a folder that can"
+            ) from error
 
     def resume(self) -> None:
         """Read the states of an earlier fit, if there is a checkpoint.
@@ -56,59 +110,69 @@ class Checkpoint:
         path = self.path
         if path is None or not path.exists():
             return
-        fingerprint, states = read(path)
+        fingerprint, progression = read(path)
         if fingerprint != self.fingerprint:
             raise CheckpointError(_mismatch(path, fingerprint, self.fingerprint))
-        self._states = states
+        self.progression = progression
 
-    def state(self, stage: str) -> tuple[State, int] | None:
-        """Return a stage's state and the fit's passes up to it, None if it has none."""
-        return self._states.get(stage)
+    def note(self, stage: str, state: State, completed: PassCompleted) -> None:
+        """Note a stage's state after a pass."""
+        self.progression.stages[stage] = StageState(state, completed.number)
+        self.progression.history.append(completed)
+        self._unsaved = True
 
-    def save(self, stage: str, state: State, n_passes: int, force: bool = False) -> bool:
-        """Note a stage's state and write the file if it is time; tell whether it was written."""
+    def save(self, force: bool = False) -> bool:
+        """Write what was noted if it is time, or with `force`; tell whether it was written."""
         path = self.path
-        if path is None:
+        due = force or time.monotonic() - self._saved_at >= self.seconds
+        if path is None or not self._unsaved or not due:
             return False
-        self._states[stage] = (state, n_passes)
-        if not force and time.monotonic() - self._saved_at < self.seconds:
-            return False
-        write(path, self.fingerprint, self._states)
-        self._saved_at = time.monotonic()
+        write(path, self.fingerprint, self.progression)
+        self._saved_at, self._unsaved = time.monotonic(), False
         return True
 
 
-def write(path: Path, fingerprint: dict[str, str], states: dict[str, tuple[State, int]]) -> None:
-    """Write states to a temporary file, sync it and rename it into place."""
+def write(path: Path, fingerprint: dict[str, str], progression: Progression) -> None:
+    """Write to a temporary file, sync it and rename it into place."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     stages = {
         stage: {"passes": n_passes, "state": _flatten(state, f"{number}", arrays)}
-        for number, (stage, (state, n_passes)) in enumerate(states.items())
+        for number, (stage, (state, n_passes)) in enumerate(progression.stages.items())
     }
-    header = json.dumps({"fingerprint": fingerprint, "stages": stages})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    header = {"fingerprint": fingerprint, "stages": stages, "history": progression.history}
+    temporary = _temporary(path)
     with temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{HEADER: np.array(header)}, **arrays)
+        np.savez(file, allow_pickle=False, **{HEADER: np.array(json.dumps(header))}, **arrays)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def read(path: Path) -> tuple[dict[str, str], dict[str, tuple[State, int]]]:
-    """Read a checkpoint without ever unpickling anything."""
+def read(path: Path) -> tuple[dict[str, str], Progression]:
+    """Read a checkpoint's fingerprint and states without ever unpickling anything.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or isn't a checkpoint.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             header = json.loads(str(arrays[HEADER]))
-            states = {
-                stage: (_restore(entry["state"], arrays), int(entry["passes"]))
+            stages = {
+                stage: StageState(_restore(entry["state"], arrays), int(entry["passes"]))
                 for stage, entry in header["stages"].items()
             }
+        history = [PassCompleted(*row) for row in header["history"]]
+        return header["fingerprint"], Progression(stages, history)
     except Exception as error:
         raise CheckpointError(
             f"{path} can't be read as a checkpoint ({error}); delete it to start again"
         ) from error
-    return header["fingerprint"], states
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _flatten(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
@@ -130,11 +194,18 @@ def _restore(entry: dict[str, Any], arrays: Any) -> Any:
         return arrays[entry["array"]]
     if "value" in entry:
         return entry["value"]
-    module, _, name = entry["type"].partition(":")
-    if not module.startswith("flowml."):
-        raise ValueError(f"a checkpoint holds no {entry['type']}")
-    kind = getattr(importlib.import_module(module), name)
-    return kind(**{key: _restore(value, arrays) for key, value in entry["fields"].items()})
+    return _state_type(entry["type"])(
+        **{key: _restore(value, arrays) for key, value in entry["fields"].items()}
+    )
+
+
+def _state_type(name: str) -> Any:
+    """Find a NamedTuple by name among the loaded modules: a file can't make us import any."""
+    module, _, qualname = name.partition(":")
+    kind = getattr(sys.modules.get(module), qualname, None)
+    if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+        raise ValueError(f"{name} is no loaded type of state")
+    return kind
 
 
 def _mismatch(path: Path, found: dict[str, str], wanted: dict[str, str]) -> str:

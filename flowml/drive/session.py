@@ -1,7 +1,7 @@
 """A fit from start to end: open the runtime, drive, tell what happens, and let go of everything."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flowml.config import Config
@@ -13,12 +13,7 @@ from flowml.runtimes.choose import open_runtime
 
 
 @contextmanager
-def training(
-    dataset: Dataset,
-    config: Config,
-    fingerprint: dict[str, str],
-    listeners: tuple[Callable[[Event], None], ...] = (),
-) -> Iterator[Training]:
+def training(dataset: Dataset, config: Config, fingerprint: dict[str, str]) -> Iterator[Training]:
     """Open a training session on a dataset.
 
     Parameters
@@ -27,26 +22,34 @@ def training(
     config : Config
     fingerprint : dict of str to str
         The estimator's share; ``"estimator"`` is its name.
-    listeners : tuple of callables
-        Called with every event, before the config's callbacks.
     """
-    receivers = (*listeners, *config.callbacks)
 
     def emit(event: Event) -> None:
-        for receive in receivers:
+        for receive in config.callbacks:
             receive(event)
 
     checkpoint = _open_checkpoint(dataset, config, fingerprint)
     started = time.perf_counter()
     runtime = open_runtime(dataset, config)
+    session = Training(runtime, checkpoint, emit)
     try:
         emit(FitStarted(fingerprint["estimator"], dataset, runtime.placement))
-        session = Training(runtime, checkpoint, emit)
         yield session
         seconds = time.perf_counter() - started
         emit(FitCompleted(fingerprint["estimator"], session.n_passes, seconds))
+    except BaseException as error:
+        _keep_what_is_done(session, checkpoint, error)
+        raise
     finally:
         runtime.close()
+
+
+def _keep_what_is_done(session: Training, checkpoint: Checkpoint, error: BaseException) -> None:
+    """Save the last completed pass of a fit that was stopped, and say where it is."""
+    session.save(force=True)
+    path = checkpoint.path
+    if path is not None and path.exists():
+        error.add_note(f"checkpoint: {path} (resume=True goes on from it)")
 
 
 def _open_checkpoint(dataset: Dataset, config: Config, fingerprint: dict[str, str]) -> Checkpoint:
@@ -54,6 +57,7 @@ def _open_checkpoint(dataset: Dataset, config: Config, fingerprint: dict[str, st
         return Checkpoint(None, {})
     data = {"data": dataset.identify(), "shape": str(dataset.shape), "kind": dataset.kind}
     checkpoint = Checkpoint(config.checkpoint, fingerprint | data, config.checkpoint_seconds)
+    checkpoint.prepare()
     if config.resume:
         checkpoint.resume()
     return checkpoint

@@ -43,7 +43,7 @@ class Training:
         ValueError
             If the rows hold a NaN or infinity that the solver can't take, naming where.
         """
-        saved = self._checkpoint.state(stage)
+        saved = self._checkpoint.progression.stages.get(stage)
         state, before = (solver.init(), self.n_passes) if saved is None else saved
         self.n_passes = max(self.n_passes, before)
         self._emit(StageStarted(stage, solver.max_passes, self.n_passes))
@@ -51,26 +51,38 @@ class Training:
             started = time.perf_counter()
             summary = self.runtime.one_pass(solver.fold, solver.ask(state))
             if not solver.fold.finite(summary):
-                raise ValueError(self._name_nonfinite())
+                raise ValueError(self._name_nonfinite(not solver.fold.takes_nan))
             state = solver.step(state, summary)
             self.n_passes += 1
-            self._emit(self._completed(stage, solver, state, time.perf_counter() - started))
-            self._save(stage, state, force=solver.done(state))
+            completed = self._completed(stage, solver, state, time.perf_counter() - started)
+            self._checkpoint.note(stage, state, completed)
+            self._emit(completed)
+            self.save(force=solver.done(state))
         return state
+
+    @property
+    def history(self) -> tuple[PassCompleted, ...]:
+        """Every pass of the fit, those before a resume included."""
+        return tuple(self._checkpoint.progression.history)
+
+    def save(self, force: bool = False) -> bool:
+        """Write the checkpoint if there is one and it is time; tell whether it was written."""
+        written = self._checkpoint.save(force)
+        if written:
+            self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
+        return written
 
     def _completed(self, stage: str, solver: Solver, state: State, seconds: float) -> PassCompleted:
         dataset, (objective, change) = self.runtime.dataset, solver.progress(state)
         rows, nbytes = (-1 if size is None else size for size in (dataset.n_rows, dataset.nbytes))
-        return PassCompleted(stage, self.n_passes, objective, change, seconds, rows, nbytes)
+        return PassCompleted(
+            stage, self.n_passes, float(objective), float(change), seconds, rows, nbytes
+        )
 
-    def _save(self, stage: str, state: State, force: bool) -> None:
-        if self._checkpoint.save(stage, state, self.n_passes, force):
-            self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
-
-    def _name_nonfinite(self) -> str:
+    def _name_nonfinite(self, nan_counts: bool) -> str:
         """Say which value isn't finite; costs a pass, which a fit that fails can afford."""
         schema = self.runtime.dataset.schema
-        found: FirstNonFinite = self.runtime.one_pass(FIRST_NONFINITE, True)
+        found: FirstNonFinite = self.runtime.one_pass(FIRST_NONFINITE, nan_counts)
         if found.block < 0:
             return "the sums over the rows overflow float64: scale the columns down first"
         what, part = "NaN" if found.is_nan else "infinity", PARTS[found.part]
