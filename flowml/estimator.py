@@ -69,6 +69,7 @@ class PassEstimator(BaseEstimator):
         before = dict(vars(self))
         try:
             dataset = adopt(self, X, y, sample_weight, self.needs, reset)
+            self._check(dataset)
             with training(dataset, get_config(), self._fingerprint()) as session:
                 yield session
             self.n_passes_ = session.n_passes
@@ -77,6 +78,16 @@ class PassEstimator(BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+
+    def _check(self, dataset: Dataset) -> None:
+        """Refuse parameters, or data that doesn't suit them, before anything is read."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.needs.sparse
+        tags.input_tags.allow_nan = self.needs.nan
+        tags.target_tags.required = self.needs.target
+        return tags
 
     def _fingerprint(self) -> dict[str, str]:
         parameters = {name: repr(value) for name, value in self.get_params(deep=False).items()}
@@ -96,6 +107,11 @@ def adopt(
         validate_schema(estimator, dataset.schema, reset)
         if needs.target and dataset.schema.n_targets == 0:
             raise ValueError(_needs_target(estimator))
+        if dataset.schema.sparse and not needs.sparse:
+            raise TypeError(
+                f"{type(estimator).__name__} takes no sparse X: make the blocks dense "
+                "with X.map_blocks(lambda block: block.toarray())"
+            )
         return dataset
     return adopt_eager(estimator, X, y, sample_weight, needs, reset)
 
