@@ -128,8 +128,10 @@ def _careful_moments(part: Slice) -> ColumnMoments:
 
 def _sparse_moments(block: Block) -> ColumnMoments:
     """Moments of a CSR block in time that doesn't grow with its zeros."""
-    X = block.X.copy()
-    X.sum_duplicates()
+    X = block.X
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     n_rows, n_columns = X.shape
     weights = np.ones(n_rows) if block.weight is None else block.weight
     per_value = np.repeat(weights, np.diff(X.indptr))
