@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from dask.base import tokenize
 
 from flowml.data.dataset import Dataset, Part, Schema
@@ -29,6 +30,7 @@ def from_arrays(
     weight : ndarray of shape (n_rows,), optional
     feature_names, target_names : tuple of str, optional
     """
+    X = sp.csr_array(X) if is_sparse(X) else X
     schema = Schema(
         n_features=X.shape[1],
         dtype=X.dtype,
