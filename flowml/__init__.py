@@ -7,7 +7,9 @@ from flowml.config import config_context, get_config
 
 __version__ = "0.1.0"
 
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "merge": "flowml.merging",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +19,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'flowml' has no attribute {name!r}")
 
 
-__all__ = ["__version__", "config_context", "get_config"]
+__all__ = ["__version__", "config_context", "get_config", "merge"]

@@ -21,6 +21,8 @@ class Stage:
         Bytes that one thread needs beside its rows: slices, distances, a summary or two.
     memory_per_row : int
         Bytes that the fold keeps beside each row between passes.
+    only_if : str
+        What the data must turn out to be for this stage to run; empty where it always runs.
     """
 
     name: str
@@ -29,3 +31,4 @@ class Stage:
     max_passes: int
     workspace: int
     memory_per_row: int = 0
+    only_if: str = ""
