@@ -84,9 +84,7 @@ def check_alike(first: Any, other: Any) -> None:
             f"the models have {first.n_features_in_} and {other.n_features_in_} features: "
             "merge takes models of the same columns"
         )
-    columns, others = (
-        list(getattr(model, "feature_names_in_", ())) for model in (first, other)
-    )
+    columns, others = (list(getattr(model, "feature_names_in_", ())) for model in (first, other))
     if columns and others and columns != others:
         raise ValueError(
             f"the models' feature names differ: {columns} and {others}; merge takes models of the "

@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.scratch import scratch
 
-SLICE_ROWS = 2048
+SLICE_ROWS = 1024
 
 
 class Gram(NamedTuple):
@@ -22,12 +24,15 @@ class Gram(NamedTuple):
         Number of rows with a weight above zero.
     weight : float
         Sum of weights.
+    log_weight : float
+        Sum of the logarithms of the weights above zero: a part of the likelihood.
     mean : ndarray of shape (n_features + n_targets,)
     scatter : ndarray of shape (n_features + n_targets, n_features + n_targets)
     """
 
     rows: float
     weight: float
+    log_weight: float
     mean: Array
     scatter: Array
 
@@ -36,35 +41,33 @@ def summarise(ask: None, rows: Rows) -> Gram:
     """Sum the cross products about the mean of the first slice, then move them to the mean.
 
     The shift keeps the digits that subtracting a large mean from raw sums would lose (Chan, Golub
-    & LeVeque 1983, "Algorithms for computing the sample variance").
+    & LeVeque 1983, "Algorithms for computing the sample variance"). A column of ones beside the
+    others makes the same product give the sums.
     """
-    n_columns = n_features(rows) + _n_targets(rows)
+    n_columns = n_features(rows) + n_targets(rows)
     shift: Array | None = None
-    count, weight = 0.0, 0.0
-    sums = np.zeros(n_columns)
-    products = np.zeros((n_columns, n_columns))
-    work = np.empty((SLICE_ROWS, n_columns))
-    scratch = np.empty((n_columns, n_columns))
+    count, weight, log_weight = 0.0, 0.0, 0.0
+    products = np.zeros((n_columns + 1, n_columns + 1))
+    work = scratch("gram rows", (SLICE_ROWS, n_columns + 1))
+    product = scratch("gram product", products.shape)
     for part in slices(rows, SLICE_ROWS):
-        Z = _columns(part, work)
         if shift is None:
-            shift = Z.mean(axis=0)
-        Z -= shift
+            shift = mean_of(part)
+        Z = centred(part, shift, work)
         if part.weight is None:
             count += len(Z)
             weight += len(Z)
-            sums += Z.sum(axis=0)
         else:
-            count += np.count_nonzero(part.weight)
-            weight += float(part.weight.sum(dtype=np.float64))
-            sums += part.weight @ Z
-            Z *= np.sqrt(part.weight)[:, np.newaxis]
-        products += np.matmul(Z.T, Z, out=scratch)
+            positive = part.weight[part.weight > 0]
+            count += len(positive)
+            weight += float(positive.sum())
+            log_weight += float(np.log(positive).sum())
+        products += np.matmul(Z.T, Z, out=product)
     if shift is None or weight == 0:
-        return Gram(0.0, 0.0, np.zeros(n_columns), np.zeros((n_columns, n_columns)))
-    offset = sums / weight
-    products -= weight * np.outer(offset, offset)
-    return Gram(count, weight, shift + offset, products)
+        return Gram(0.0, 0.0, 0.0, np.zeros(n_columns), np.zeros((n_columns, n_columns)))
+    offset = products[-1, :-1] / weight
+    scatter = products[:-1, :-1] - weight * np.outer(offset, offset)
+    return Gram(count, weight, log_weight, shift + offset, scatter)
 
 
 def merge(left: Gram, right: Gram) -> Gram:
@@ -79,24 +82,50 @@ def merge(left: Gram, right: Gram) -> Gram:
     scatter += right.scatter
     scatter += (left.weight * (right.weight / weight)) * np.outer(step, step)
     mean = left.mean + step * (right.weight / weight)
-    return Gram(left.rows + right.rows, weight, mean, scatter)
+    log_weight = left.log_weight + right.log_weight
+    return Gram(left.rows + right.rows, weight, log_weight, mean, scatter)
 
 
 GRAM = Fold(summarise, merge)
 
 
-def _n_targets(rows: Rows) -> int:
+def n_targets(rows: Rows) -> int:
+    """Count the columns of the blocks' y."""
     y = rows[0].y
     if y is None:
         return 0
     return 1 if y.ndim == 1 else int(y.shape[1])
 
 
-def _columns(part: Slice, work: Array) -> Array:
-    """Copy the slice's columns ``[X, y]`` as float64 into the work space."""
-    n_rows, n_features = part.X.shape
+def mean_of(part: Slice) -> Array:
+    """Return the unweighted mean of the columns ``[X, y]``."""
+    mean = np.asarray(part.X.mean(axis=0, dtype=np.float64)).ravel()
+    if part.y is None:
+        return mean
+    return np.append(mean, part.y.mean(axis=0))
+
+
+def centred(part: Slice, center: Array, work: Array) -> Array:
+    """Write ``[X - center, y - center, 1]`` times the roots of the weights into the work space."""
+    n_rows, n_columns = part.X.shape
     Z = work[:n_rows]
-    Z[:, :n_features] = part.X.toarray() if is_sparse(part.X) else part.X
+    X = part.X.toarray() if is_sparse(part.X) else part.X
+    if X.strides[0] < X.strides[1]:
+        np.subtract(X, center[:n_columns], out=Z[:, :n_columns])
+    else:
+        _subtract(X, center, Z)
     if part.y is not None:
-        Z[:, n_features:] = part.y.reshape(n_rows, -1)
+        np.subtract(part.y.reshape(n_rows, -1), center[n_columns:], out=Z[:, n_columns:-1])
+    Z[:, -1] = 1.0
+    if part.weight is not None:
+        Z *= np.sqrt(part.weight)[:, np.newaxis]
     return Z
+
+
+@numba.njit(nogil=True, cache=True)
+def _subtract(X: Matrix, center: Array, out: Array) -> None:
+    """Subtract row by row, a third faster than NumPy's broadcast for float64."""
+    n_rows, n_columns = X.shape
+    for i in range(n_rows):
+        for j in range(n_columns):
+            out[i, j] = X[i, j] - center[j]

@@ -1,0 +1,397 @@
+"""What linear models share: from sums over the rows to coefficients, and what follows from them."""
+
+import warnings
+from functools import partial
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import LinAlgWarning
+from sklearn.base import MultiOutputMixin, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from flowml.config import get_config
+from flowml.data.dataset import Dataset, Schema
+from flowml.drive.checkpoint import Checkpoint
+from flowml.drive.stage import Stage
+from flowml.drive.training import Training
+from flowml.estimator import Needs, PassEstimator, adopt
+from flowml.kernels.gram import GRAM, Gram
+from flowml.kernels.gram import SLICE_ROWS as GRAM_SLICE_ROWS
+from flowml.kernels.gram import merge as merge_grams
+from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate
+from flowml.kernels.squared_error import SQUARED_ERROR, Predictor, r_squared
+from flowml.kernels.triangular import TRIANGLE, Triangle
+from flowml.linear_model.summary import COLUMNS, LinearSummary
+from flowml.parameters import check_flags
+from flowml.prediction import apply
+from flowml.runtimes.choose import open_runtime
+from flowml.solvers.least_squares import (
+    LeastSquares,
+    Problem,
+    candidate,
+    gram_equations,
+    is_trusted,
+    needs_refinement,
+    refine,
+    solve_gram,
+    solve_triangle,
+    triangle_equations,
+)
+from flowml.solvers.linear_statistics import linear_statistics
+from flowml.solvers.one_pass import OnePass
+
+Model = TypeVar("Model", bound="LinearModel")
+NAMED_COLUMNS = 10
+"""Most columns that a warning names."""
+
+
+class Trained(NamedTuple):
+    """What a linear model keeps of its rows.
+
+    Attributes
+    ----------
+    gram : Gram
+    triangle : Triangle or None
+        Where the Gram matrix could not be trusted.
+    solution : LeastSquares
+        In float64, whatever the model's dtype.
+    target_names : tuple of str
+    """
+
+    gram: Gram
+    triangle: Triangle | None
+    solution: LeastSquares
+    target_names: tuple[str, ...]
+
+
+class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
+    """A linear predictor fitted by (penalised) least squares.
+
+    A subclass gives `_penalties`, the penalty of each target.
+    """
+
+    needs = Needs(target=True)
+    fit_intercept: bool
+    _trained: Trained
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the model, in one pass over the data where its columns are not nearly collinear.
+
+        Parameters
+        ----------
+        X : array, CSR array, frame, Dask collection or Dataset of shape (n_rows, n_features)
+            float32 gives float32 coefficients, anything else float64; sums are in float64.
+        y : array or Dask collection of shape (n_rows,) or (n_rows, n_targets)
+            None for a Dataset, which has its own.
+        sample_weight : array or Dask array of shape (n_rows,), optional
+            At least 0. A weight of 2 is the row twice, a weight of 0 the row absent.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If shapes don't fit together, a value is NaN or infinite (naming block and column), a
+            weight is negative, or there is no row of a weight above zero.
+        TypeError
+            If a parameter or a column has the wrong type.
+
+        Warns
+        -----
+        LinAlgWarning
+            If columns are collinear, naming them. Of all solutions, the one with the least norm of
+            the coefficients is taken.
+        """
+        with self._training(X, y, sample_weight) as session:
+            schema = session.runtime.dataset.schema
+            problem = self._problem(schema.n_targets, schema.dtype)
+            gram: Gram = session.solve("gram", OnePass(GRAM)).summary
+            check_rows(gram)
+            triangle, solution = None, solve_gram(gram, problem)
+            if not is_trusted(solution, gram, problem):
+                center = gram.mean if problem.fit_intercept else np.zeros_like(gram.mean)
+                triangle = session.solve("qr", OnePass(TRIANGLE, center)).summary
+                solution = solve_triangle(gram, triangle, problem)
+                if needs_refinement(solution):
+                    ask = candidate(solution, gram, problem)
+                    left = session.solve("refine", OnePass(NORMAL_RESIDUAL, ask)).summary
+                    solution = refine(solution, left, gram, triangle, problem)
+            self._warn_of_collinear(solution, gram)
+            trained = Trained(gram, triangle, solution, target_names(schema))
+            self._adopt(trained, schema.dtype, schema.y_is_1d)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Add a batch of rows: the model is then that of all batches together.
+
+        Only sums are kept, so columns that are nearly collinear can't be gone through a second
+        time, as `fit` does; a warning says so where it matters.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+            With the features and targets of the batches before.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`, or if features or targets differ from those of the batches before.
+        """
+        before: Trained | None = getattr(self, "_trained", None)
+        with self._training(X, y, sample_weight, reset=before is None) as session:
+            schema = session.runtime.dataset.schema
+            if before is not None:
+                check_targets(self, schema)
+            gram: Gram = session.solve("gram", OnePass(GRAM)).summary
+            if before is not None:
+                gram = merge_grams(copied(before.gram), gram)
+            check_rows(gram)
+            self._adopt_gram(gram, schema.dtype, schema.y_is_1d, target_names(schema))
+        return self
+
+    def predict(self, X: Any) -> Any:
+        r"""Return :math:`X b + a` for each row.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array, Series or DataFrame of shape (n_rows,) or (n_rows, n_targets)
+            Of the kind of X: lazy for lazy input, and with the index of a frame.
+
+        Raises
+        ------
+        NotFittedError
+            If the model isn't fitted.
+        ValueError
+            If features differ from those of the fit, or a value is NaN or infinite.
+        """
+        check_is_fitted(self)
+        several = self.coef_.ndim == 2
+        function = partial(linear, np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_))
+        return apply(
+            self, X, function, self._trained.target_names, len(self.coef_) if several else None
+        )
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        r"""Return R², averaged over the targets; one pass over the data, lazy input included.
+
+        .. math:: R^2 = 1 - \sum_i w_i (y_i - \hat y_i)^2 / \sum_i w_i (y_i - \bar y)^2
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+
+        Returns
+        -------
+        float
+            1 for a perfect prediction, 0 for that of the mean.
+
+        Raises
+        ------
+        NotFittedError
+            If the model isn't fitted.
+        ValueError
+            As `fit`, or if features or targets differ from those of the fit.
+        """
+        check_is_fitted(self)
+        dataset = adopt(self, X, y, sample_weight, self.needs, reset=False)
+        check_targets(self, dataset.schema)
+        coef = np.atleast_2d(self.coef_).astype(np.float64)
+        intercept = np.broadcast_to(np.asarray(self.intercept_, np.float64), len(coef))
+        summary = one_pass(dataset, OnePass(SQUARED_ERROR, Predictor(coef, intercept.copy())))
+        return float(r_squared(summary).mean())
+
+    def summary(self, target: int | str | None = None) -> LinearSummary:
+        """Return standard errors, tests and measures of fit; needs no data.
+
+        They are those of ordinary (with weights, of weighted) least squares with normal residuals,
+        and equal statsmodels' ``OLS`` and ``WLS``. `Ridge` says what they mean with a penalty. Rows
+        count by their number, not by their weight.
+
+        Parameters
+        ----------
+        target : int or str, optional
+            Which target, by place or name; needed where there are several.
+
+        Returns
+        -------
+        LinearSummary
+
+        Raises
+        ------
+        NotFittedError
+            If the model isn't fitted.
+        ValueError
+            If there is no such target, or several and none is given.
+        """
+        check_is_fitted(self)
+        gram, triangle, solution, names = self._trained
+        number = find_target(target, names)
+        problem = self._problem(len(names), self.coef_.dtype)
+        equations = (
+            gram_equations(gram, problem)
+            if triangle is None
+            else triangle_equations(gram, triangle, problem)
+        )
+        statistics = linear_statistics(gram, equations, solution, problem, number)._asdict()
+        index = ["intercept"] * self.fit_intercept + self._feature_names()
+        columns = {name: statistics.pop(name) for name in COLUMNS}
+        table = pd.DataFrame(columns, index=pd.Index(index, name="coefficient"))
+        return LinearSummary(type(self).__name__, names[number], table, statistics)
+
+    def _penalties(self, n_targets: int) -> np.ndarray:
+        """Return the penalty of each target."""
+        return np.zeros(n_targets)
+
+    def _check(self, dataset: Dataset) -> None:
+        check_flags(self, "fit_intercept")
+        self._penalties(dataset.schema.n_targets)
+
+    def _problem(self, n_targets: int, dtype: Any) -> Problem:
+        epsilon = float(np.finfo(dtype).eps)
+        return Problem(self.n_features_in_, self._penalties(n_targets), self.fit_intercept, epsilon)
+
+    def _adopt(self, trained: Trained, dtype: Any, y_is_1d: bool) -> None:
+        """Set the fitted attributes."""
+        self._trained = trained
+        coef = trained.solution.coef.astype(dtype)
+        intercept = trained.solution.intercept.astype(dtype)
+        self.coef_ = coef[0] if y_is_1d else coef
+        self.intercept_ = (intercept[0] if y_is_1d else intercept) if self.fit_intercept else 0.0
+        self.solver_used_ = "gram" if trained.triangle is None else "qr"
+
+    def _adopt_gram(self, gram: Gram, dtype: Any, y_is_1d: bool, names: tuple[str, ...]) -> None:
+        """Solve from a Gram matrix whose rows are gone."""
+        solution = solve_gram(gram, self._problem(len(names), dtype))
+        self._warn_of_collinear(solution, gram)
+        if needs_refinement(solution):
+            warnings.warn(
+                f"columns are nearly collinear (condition {solution.condition:.0e}), and without "
+                "the rows the coefficients lose digits: call fit on all rows at once",
+                LinAlgWarning,
+                stacklevel=4,
+            )
+        self._adopt(Trained(gram, None, solution, names), dtype, y_is_1d)
+
+    def _merged_with(self: Model, other: Model) -> Model:
+        """Return the model of both models' rows."""
+        mine, theirs = self._trained, other._trained
+        if len(mine.target_names) != len(theirs.target_names):
+            raise ValueError(
+                f"the models have {len(mine.target_names)} and {len(theirs.target_names)} targets"
+            )
+        merged = clone(self)
+        for name in ("n_features_in_", "feature_names_in_"):
+            for model in (other, self):
+                if hasattr(model, name):
+                    setattr(merged, name, getattr(model, name))
+        dtype = np.result_type(self.coef_, other.coef_)
+        gram = merge_grams(copied(mine.gram), theirs.gram)
+        merged._adopt_gram(gram, dtype, self.coef_.ndim == 1, mine.target_names)
+        history = self._history + other._history
+        merged._history = tuple(
+            completed._replace(number=number) for number, completed in enumerate(history, 1)
+        )
+        merged.n_passes_ = self.n_passes_ + other.n_passes_
+        return merged
+
+    def _stages(self, schema: Schema) -> list[Stage]:
+        """Describe the passes of a fit on such data."""
+        p, t = schema.n_features, schema.n_targets
+        columns = p + t + 1
+        sums, rows = 8 * columns**2, 8 * columns * GRAM_SLICE_ROWS
+        point = np.zeros(p + t)
+        ask = Candidate(point, np.zeros((t, p)), np.zeros(t))
+        doubt = "the Gram matrix can't be trusted: columns nearly collinear, or y met exactly"
+        return [
+            Stage("gram", GRAM, None, 1, rows + 3 * sums),
+            Stage("qr", TRIANGLE, point, 1, 3 * rows + 4 * sums, only_if=doubt),
+            Stage("refine", NORMAL_RESIDUAL, ask, 1, 2 * rows, only_if="columns nearly collinear"),
+        ]
+
+    def _feature_names(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(names)
+
+    def _warn_of_collinear(self, solution: LeastSquares, gram: Gram) -> None:
+        if not solution.collinear.any():
+            return
+        if gram.rows <= self.n_features_in_:
+            problem = f"{int(gram.rows)} rows don't determine {self.n_features_in_} coefficients"
+        else:
+            names = [
+                name
+                for name, involved in zip(self._feature_names(), solution.collinear, strict=True)
+                if involved
+            ]
+            more = len(names) - NAMED_COLUMNS
+            listed = ", ".join(names[:NAMED_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+            problem = f"columns {listed} are collinear (rank {solution.rank})"
+        warnings.warn(
+            f"{problem}: many solutions fit equally well, and the one of least norm is taken. "
+            "Drop columns, or use Ridge.",
+            LinAlgWarning,
+            stacklevel=4,
+        )
+
+
+def linear(coef: np.ndarray, intercept: np.ndarray, X: Any) -> np.ndarray:
+    """Predict rows."""
+    return X @ coef.T + intercept
+
+
+def one_pass(dataset: Dataset, solver: OnePass) -> Any:
+    """Return a summary of a dataset, outside of a fit."""
+    runtime = open_runtime(dataset, get_config())
+    try:
+        training = Training(runtime, Checkpoint(None, {}), lambda event: None)
+        return training.solve("score", solver).summary
+    finally:
+        runtime.close()
+
+
+def check_rows(gram: Gram) -> None:
+    """Refuse data without rows that count."""
+    if gram.weight == 0:
+        raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+
+
+def check_targets(model: LinearModel, schema: Schema) -> None:
+    """Refuse targets of another number than the fit's."""
+    wanted = len(model._trained.target_names)
+    if schema.n_targets != wanted:
+        raise ValueError(f"y has {schema.n_targets} targets, but the model was fitted to {wanted}")
+
+
+def target_names(schema: Schema) -> tuple[str, ...]:
+    """Return the targets' names, ``y`` or ``y0, y1, …`` where they have none."""
+    if schema.target_names is not None:
+        return schema.target_names
+    return ("y",) if schema.y_is_1d else tuple(f"y{i}" for i in range(schema.n_targets))
+
+
+def find_target(target: int | str | None, names: tuple[str, ...]) -> int:
+    """Return the place of a target that is given by place or name."""
+    if target is None and len(names) == 1:
+        return 0
+    if target in names:
+        return names.index(str(target))
+    if isinstance(target, int) and 0 <= target < len(names):
+        return target
+    found = "several targets" if target is None else f"no target {target!r}"
+    raise ValueError(f"the model has {found}: give target= as a place or one of {', '.join(names)}")
+
+
+def copied(gram: Gram) -> Gram:
+    """Return a Gram whose arrays may be written to."""
+    return gram._replace(scatter=gram.scatter.copy())
