@@ -8,6 +8,7 @@ from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array, Matrix, Rows, is_sparse, slices
 
 SLICE_ROWS = 1024
+ROWS_ABREAST = 32
 
 
 class ColumnExtremes(NamedTuple):
@@ -68,4 +69,11 @@ COLUMN_EXTREMES = Fold(summarise, merge, finite=free_of_infinity, takes_nan=True
 def _extremes(X: Matrix) -> tuple[Array, Array]:
     if is_sparse(X):
         return X.nanmin(axis=0).toarray(), X.nanmax(axis=0).toarray()
-    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    return _reduce(np.fmin, X), _reduce(np.fmax, X)
+
+
+def _reduce(extreme: np.ufunc, X: Array) -> Array:
+    """Reduce the rows; laid side by side in long rows first, which NumPy reduces faster."""
+    if X.flags.c_contiguous and len(X) % ROWS_ABREAST == 0:
+        X = extreme.reduce(X.reshape(-1, ROWS_ABREAST * X.shape[1]), axis=0).reshape(-1, X.shape[1])
+    return extreme.reduce(X, axis=0)
