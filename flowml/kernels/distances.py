@@ -1,0 +1,281 @@
+"""Which centre is nearest to a row: by matrix products where these prove it, else term by term.
+
+Conventions
+-----------
+X : (m, p) rows, float32 or float64, C-ordered or CSR; C : (k, p) centres, float64;
+s : (p,) a point near the rows that keeps rounding small, zero for CSR; c' = c - s.
+
+.. math:: \\|x - c\\|^2 = \\|x - s\\|^2 + (2 s \\cdot c' + \\|c'\\|^2) - 2 x \\cdot c'
+
+The product :math:`x \\cdot c'` comes from BLAS, whose last bits depend on the shape of the call. So
+a label is only taken from it where the gap to the second nearest centre is wider than twice what
+rounding can do; the few other rows are decided by distances summed in a fixed order, the lower
+label winning a tie. A label therefore depends on its row and the centres alone.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from flowml.kernels.rows import Array, Matrix, is_sparse
+from flowml.kernels.scratch import scratch
+
+REORDER = {"reassoc", "contract"}
+"""Lets the compiler add in vector lanes: for distances that are compared with a margin, or that
+the same compiled loop computes every time."""
+
+TIE_ELEMENTS = 1 << 20
+"""Elements of CSR rows that are made dense at a time to settle ties."""
+
+
+class Geometry(NamedTuple):
+    """Centres, prepared for products with rows.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (k, p), float64
+    shift : ndarray of shape (p,), float64
+    scaled : ndarray of shape (k, p)
+        -2 (c - s), in the rows' dtype.
+    offsets : ndarray of shape (k,)
+        2 s·c' + |c'|², in the rows' dtype.
+    slack, reach, lever : float
+        Rounding moves a squared distance by at most
+        ``slack * (r + reach) * (r + reach + lever)`` for a row with ``r = |x - s|``.
+    """
+
+    centers: Array
+    shift: Array
+    scaled: Array
+    offsets: Array
+    slack: float
+    reach: float
+    lever: float
+
+
+class Nearest(NamedTuple):
+    """The nearest centre of each row, and what bounds its distances.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (m,), int32
+    upper : ndarray of shape (m,), float64
+        At least the distance to the nearest centre.
+    lower : ndarray of shape (m,), float64
+        At most the distance to any other centre.
+    """
+
+    labels: Array
+    upper: Array
+    lower: Array
+
+
+def prepare(centers: Array, shift: Array, dtype: Any) -> Geometry:
+    """Prepare centres for rows of a dtype."""
+    moved = centers - shift
+    squares = np.einsum("ij,ij->i", moved, moved)
+    offsets = squares + 2 * (moved @ shift)
+    unit = float(np.finfo(dtype).eps)
+    return Geometry(
+        centers=np.ascontiguousarray(centers, np.float64),
+        shift=shift,
+        scaled=np.ascontiguousarray(-2 * moved, dtype),
+        offsets=offsets.astype(dtype),
+        slack=(2 * centers.shape[1] + 16) * unit,
+        reach=float(np.sqrt(squares.max(initial=0))),
+        lever=float(np.linalg.norm(shift)),
+    )
+
+
+def slice_rows(n_centers: int) -> int:
+    """Return how many rows to take at a time so that their products stay in the cache."""
+    return int(np.clip((1 << 15) // n_centers, 128, 2048))
+
+
+def plain(X: Matrix) -> Matrix:
+    """Return rows as compiled loops take them: C-ordered and read-only, or CSR as it is."""
+    if is_sparse(X):
+        return X
+    view = np.ascontiguousarray(X).view()
+    view.flags.writeable = False
+    return view
+
+
+def radii(X: Matrix, shift: Array) -> Array:
+    """Return |x - s| of each row."""
+    out = np.empty(X.shape[0])
+    if is_sparse(X):
+        _radii_csr(X.data, X.indptr, out)
+    else:
+        _radii(X, shift, out)
+    return out
+
+
+def products(X: Matrix, geometry: Geometry) -> Array:
+    """Return -2 x·c' of each centre (rows of the result) and row."""
+    scaled = geometry.scaled
+    if is_sparse(X):
+        return np.ascontiguousarray((X @ scaled.T).T)
+    shape = (scaled.shape[0], X.shape[0])
+    return np.matmul(scaled, X.T, out=scratch("products", shape, X.dtype))
+
+
+def nearest(X: Matrix, radius: Array, geometry: Geometry) -> Nearest:
+    """Find the nearest centre of each row.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (m, p), as `plain` returns it
+    radius : ndarray of shape (m,)
+        From `radii`.
+    geometry : Geometry
+    """
+    m = X.shape[0]
+    product = products(X, geometry)
+    best, second = scratch("best", (m,), X.dtype), scratch("second", (m,), X.dtype)
+    ties = scratch("ties", (m,), np.int64)
+    found = Nearest(np.empty(m, np.int32), np.empty(m), np.empty(m))
+    _two_nearest(product, geometry.offsets, best, second, found.labels)
+    limits = (geometry.slack, geometry.reach, geometry.lever)
+    count = _bounds(best, second, radius, *limits, found.upper, found.lower, ties)
+    if count:
+        _settle(X, ties[:count], product, best, radius, geometry, found.labels)
+    return found
+
+
+def _settle(
+    X: Matrix,
+    ties: Array,
+    product: Array,
+    best: Array,
+    radius: Array,
+    geometry: Geometry,
+    labels: Array,
+) -> None:
+    limits = (geometry.slack, geometry.reach, geometry.lever)
+    step = max(1, TIE_ELEMENTS // max(1, X.shape[1])) if is_sparse(X) else len(ties)
+    for low in range(0, len(ties), step):
+        rows = ties[low : low + step]
+        dense = X[rows].toarray() if is_sparse(X) else X[rows]
+        _settle_ties(
+            plain(dense), rows, product, geometry.offsets, best, radius, limits,
+            geometry.centers, labels,
+        )  # fmt: skip
+
+
+def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
+    """Return the squared distance of each row to the centre that its label names."""
+    out = np.empty(X.shape[0])
+    if is_sparse(X):
+        squares = np.einsum("ij,ij->i", centers, centers)
+        _label_distances_csr(X.data, X.indices, X.indptr, labels, centers, squares, out)
+    else:
+        _label_distances(X, labels, centers, out)
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER)
+def _radii(X, shift, out):
+    for i in range(X.shape[0]):
+        total = 0.0
+        for j in range(X.shape[1]):
+            d = X[i, j] - shift[j]
+            total += d * d
+        out[i] = np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
+def _radii_csr(data, indptr, out):
+    for i in range(len(out)):
+        total = 0.0
+        for at in range(indptr[i], indptr[i + 1]):
+            total += np.float64(data[at]) * data[at]
+        out[i] = np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
+def _two_nearest(product, offsets, best, second, labels):
+    """Find the smallest and second smallest of offsets[j] + product[j, i] over j."""
+    k, m = product.shape
+    for i in range(m):
+        best[i] = product[0, i] + offsets[0]
+        second[i] = np.inf
+        labels[i] = 0
+    for j in range(1, k):
+        offset = offsets[j]
+        for i in range(m):
+            value = product[j, i] + offset
+            nearest = best[i]
+            closer = value < nearest
+            worse = nearest if closer else value
+            second[i] = worse if worse < second[i] else second[i]
+            best[i] = value if closer else nearest
+            labels[i] = j if closer else labels[i]
+
+
+@njit(cache=True, nogil=True)
+def rounding(radius, slack, reach, lever):
+    """Bound the rounding error of a squared distance."""
+    return slack * (radius + reach) * (radius + reach + lever)
+
+
+@njit(cache=True, nogil=True)
+def _bounds(best, second, radius, slack, reach, lever, upper, lower, ties):
+    """Bound the distances of each row and list the rows whose label isn't proven."""
+    for i in range(len(best)):
+        error = rounding(radius[i], slack, reach, lever)
+        square = radius[i] * radius[i]
+        near = square + best[i] + error
+        far = square + second[i] - error
+        upper[i] = np.sqrt(near if near > 0.0 else 0.0)
+        lower[i] = np.sqrt(far if far > 0.0 else 0.0)
+    count = 0
+    for i in range(len(best)):
+        gap = np.float64(second[i]) - best[i]
+        if gap <= 2 * rounding(radius[i], slack, reach, lever):
+            ties[count] = i
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _settle_ties(X, ties, product, offsets, best, radius, limits, centers, labels):
+    """Decide rows by distances summed in a fixed order; X holds the tied rows only."""
+    slack, reach, lever = limits
+    for at in range(len(ties)):
+        i = ties[at]
+        allowed = best[i] + 2 * rounding(radius[i], slack, reach, lever)
+        smallest = np.inf
+        for j in range(centers.shape[0]):
+            if product[j, i] + offsets[j] > allowed:
+                continue
+            total = 0.0
+            for column in range(X.shape[1]):
+                d = X[at, column] - centers[j, column]
+                total += d * d
+            if total < smallest:
+                smallest = total
+                labels[i] = j
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER)
+def _label_distances(X, labels, centers, out):
+    for i in range(X.shape[0]):
+        label = labels[i]
+        total = 0.0
+        for j in range(X.shape[1]):
+            d = X[i, j] - centers[label, j]
+            total += d * d
+        out[i] = total
+
+
+@njit(cache=True, nogil=True)
+def _label_distances_csr(data, indices, indptr, labels, centers, squares, out):
+    for i in range(len(out)):
+        label = labels[i]
+        total = squares[label]
+        for at in range(indptr[i], indptr[i + 1]):
+            value = np.float64(data[at])
+            total += value * (value - 2 * centers[label, indices[at]])
+        out[i] = total if total > 0.0 else 0.0

@@ -1,0 +1,167 @@
+"""Sums of rows by label that don't depend on the order or the history of the additions.
+
+Each value is cut into a high and a low part on two power-of-two grids, chosen from the largest
+value of its column and the number of rows so that both parts add up without rounding (Demmel &
+Nguyen 2015, "Parallel reproducible summation"). What is left out lies below 2**-72 of the largest
+value, for leaves of up to 2**17 rows. A row that moves from one label to another is subtracted
+again without a trace: sums kept up to date by the rows that moved have the same bits as new ones.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from flowml.kernels.rows import Array, Matrix, is_sparse
+
+SMALLEST_EXPONENT = -800
+"""Columns of smaller values (2**-800) count as zero: the low grid must stay a normal number."""
+
+
+class ExactSums(NamedTuple):
+    """Weighted sums of rows by label; the last column sums the weights themselves.
+
+    Attributes
+    ----------
+    high, low : ndarray of shape (k, p + 1)
+    coarse, fine : ndarray of shape (p + 1,)
+        Adding and subtracting these rounds to the grids of `high` and `low`.
+    """
+
+    high: Array
+    low: Array
+    coarse: Array
+    fine: Array
+
+    def total(self) -> Array:
+        """Return the sums, rounded once."""
+        return self.high + self.low
+
+
+def empty_sums(k: int, maxima: Array, n_rows: int) -> ExactSums:
+    """Return sums of no rows.
+
+    Parameters
+    ----------
+    k : int
+        Number of labels.
+    maxima : ndarray of shape (p + 1,)
+        Largest |w x| of each column, and the largest weight.
+    n_rows : int
+        The most rows that will be in the sums at a time.
+    """
+    exponents = np.maximum(np.frexp(maxima)[1], SMALLEST_EXPONENT).astype(np.int64)
+    bits = max(2, int(n_rows).bit_length())
+    shape = (k, len(maxima))
+    with np.errstate(over="ignore"):  # infinite grids make the sums NaN, which the fold reports
+        coarse = np.ldexp(1.5, exponents + bits - 1)
+        fine = np.ldexp(1.5, exponents + 2 * bits - 54)
+    return ExactSums(np.zeros(shape), np.zeros(shape), coarse, fine)
+
+
+def column_maxima(X: Matrix, weight: Array | None, maxima: Array) -> None:
+    """Raise `maxima` (p + 1) to the largest |w x| of each column and the largest weight."""
+    weights = weights_or_none(weight)
+    if is_sparse(X):
+        _maxima_csr(X.data, X.indices, X.indptr, weights, maxima)
+    else:
+        _maxima(X, weights, maxima)
+    maxima[-1] = max(maxima[-1], 1.0 if weight is None else weight.max(initial=0.0))
+
+
+def move_rows(
+    sums: ExactSums, X: Matrix, weight: Array | None, rows: Array, before: Array, after: Array
+) -> None:
+    """Take rows out of the sums of one label and add them to another's.
+
+    Parameters
+    ----------
+    sums : ExactSums
+    X : ndarray or CSR array of shape (m, p)
+    weight : ndarray of shape (m,) or None
+    rows : ndarray of int64
+        Which rows of X.
+    before, after : ndarray of shape (m,), int32
+        Labels; -1 is no label.
+    """
+    weights = weights_or_none(weight)
+    if is_sparse(X):
+        _move_csr(X.data, X.indices, X.indptr, weights, rows, before, after, *sums)
+    else:
+        _move(X, weights, rows, before, after, *sums)
+
+
+def weights_or_none(weight: Any) -> Array:
+    """Return weights as compiled loops take them: read-only, and empty for weights of one."""
+    view = np.ascontiguousarray(() if weight is None else weight, np.float64).view()
+    view.flags.writeable = False
+    return view
+
+
+@njit(cache=True, nogil=True)
+def _maxima(X, weight, maxima):
+    weighted = len(weight) > 0
+    for i in range(X.shape[0]):
+        w = weight[i] if weighted else 1.0
+        for j in range(X.shape[1]):
+            size = abs(w * X[i, j])
+            maxima[j] = size if size > maxima[j] else maxima[j]
+
+
+@njit(cache=True, nogil=True)
+def _maxima_csr(data, indices, indptr, weight, maxima):
+    weighted = len(weight) > 0
+    for i in range(len(indptr) - 1):
+        w = weight[i] if weighted else 1.0
+        for at in range(indptr[i], indptr[i + 1]):
+            size = abs(w * data[at])
+            if size > maxima[indices[at]]:
+                maxima[indices[at]] = size
+
+
+@njit(cache=True, nogil=True)
+def _move(X, weight, rows, before, after, high, low, coarse, fine):
+    p = X.shape[1]
+    weighted = len(weight) > 0
+    for i in rows:
+        old, new = before[i], after[i]
+        w = weight[i] if weighted else 1.0
+        if old < 0:
+            for j in range(p):
+                value = w * X[i, j]
+                upper = (value + coarse[j]) - coarse[j]
+                high[new, j] += upper
+                low[new, j] += ((value - upper) + fine[j]) - fine[j]
+        else:
+            for j in range(p):
+                value = w * X[i, j]
+                upper = (value + coarse[j]) - coarse[j]
+                lower = ((value - upper) + fine[j]) - fine[j]
+                high[new, j] += upper
+                low[new, j] += lower
+                high[old, j] -= upper
+                low[old, j] -= lower
+        _move_one(w, p, old, new, high, low, coarse, fine)
+
+
+@njit(cache=True, nogil=True)
+def _move_csr(data, indices, indptr, weight, rows, before, after, high, low, coarse, fine):
+    p = high.shape[1] - 1
+    weighted = len(weight) > 0
+    for i in rows:
+        w = weight[i] if weighted else 1.0
+        for at in range(indptr[i], indptr[i + 1]):
+            value = w * data[at]
+            _move_one(value, indices[at], before[i], after[i], high, low, coarse, fine)
+        _move_one(w, p, before[i], after[i], high, low, coarse, fine)
+
+
+@njit(cache=True, nogil=True)
+def _move_one(value, j, old, new, high, low, coarse, fine):
+    upper = (value + coarse[j]) - coarse[j]
+    lower = ((value - upper) + fine[j]) - fine[j]
+    high[new, j] += upper
+    low[new, j] += lower
+    if old >= 0:
+        high[old, j] -= upper
+        low[old, j] -= lower

@@ -1,0 +1,303 @@
+"""One iteration of k-means: sums of the rows by nearest centre, with bounds that skip most rows.
+
+Beside the rows a leaf remembers each row's label, an upper bound on the distance to its centre and
+a lower bound on the distance to any other (Hamerly 2010, "Making k-means even faster"), and the
+sums by label, which are brought up to date by the rows that moved. Labels are decided exactly
+(`flowml.kernels.distances`) and the sums are exact (`flowml.kernels.exact_sums`), so the summary
+has the same bits whether the memory was there, was lost, or was never kept.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from flowml.kernels.distances import (
+    REORDER,
+    Geometry,
+    label_distances,
+    nearest,
+    plain,
+    prepare,
+    radii,
+    rounding,
+    slice_rows,
+)
+from flowml.kernels.exact_sums import ExactSums, column_maxima, empty_sums, move_rows
+from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest, no_candidates
+from flowml.kernels.fold import Fold, Memory
+from flowml.kernels.rows import Array, Matrix, Rows, is_sparse, n_features, slices
+from flowml.kernels.scratch import scratch
+
+MEMORY = "lloyd"
+MEMORY_PER_ROW = 28
+"""Bytes: a label, a radius and two bounds."""
+GROWTH = 1 + 4 * float(np.finfo(np.float64).eps)
+"""Widens a bound by more than the rounding of one addition."""
+
+
+class LloydAsk(NamedTuple):
+    """Centres, and what the rows should know about them.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (k, p)
+    shift : ndarray of shape (p,)
+        Fixed for a run: a point near the rows.
+    gaps : ndarray of shape (k,)
+        At most half the distance from a centre to its nearest neighbour.
+    remember : bool
+        Keep bounds and sums beside the rows.
+    n_far : int
+        How many of the farthest rows to bring along, for clusters that are known to be empty.
+    """
+
+    centers: Array
+    shift: Array
+    gaps: Array
+    remember: bool = True
+    n_far: int = 0
+
+
+class LloydSums(NamedTuple):
+    """Sums over rows by nearest centre.
+
+    Attributes
+    ----------
+    rows : int
+        Rows with a weight above zero.
+    weights : ndarray of shape (k,)
+    sums : ndarray of shape (k, p)
+    scatter : float
+        Σ w |x - shift|².
+    far : Farthest
+    """
+
+    rows: int
+    weights: Array
+    sums: Array
+    scatter: float
+    far: Farthest
+
+
+@dataclass
+class LeafState:
+    """What a leaf remembers between passes; `labels` are the nearest of `centers`."""
+
+    centers: Array
+    shift: Array
+    rows: int
+    scatter: float
+    radius: Array
+    labels: Array
+    upper: Array
+    lower: Array
+    sums: ExactSums
+
+
+def summarise(ask: LloydAsk, rows: Rows, memory: Memory) -> LloydSums:
+    """Sum rows by nearest centre."""
+    leaf = assign(ask, rows, memory)
+    total = leaf.sums.total()
+    far = farthest_of(rows, leaf.labels, ask.centers, ask.n_far)
+    return LloydSums(leaf.rows, total[:, -1].copy(), total[:, :-1].copy(), leaf.scatter, far)
+
+
+def merge(left: LloydSums, right: LloydSums) -> LloydSums:
+    """Add two up."""
+    weights, sums = left.weights, left.sums
+    weights += right.weights
+    sums += right.sums
+    far = merge_farthest(left.far, right.far)
+    return LloydSums(left.rows + right.rows, weights, sums, left.scatter + right.scatter, far)
+
+
+def finite(summary: LloydSums) -> bool:
+    """Tell whether no row held a NaN or infinity."""
+    return bool(
+        np.isfinite(summary.scatter)
+        and np.isfinite(summary.sums).all()
+        and np.isfinite(summary.weights).all()
+    )
+
+
+LLOYD = Fold(summarise, merge, uses_memory=True, finite=finite)
+
+
+def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
+    """Bring a leaf's labels and sums up to the centres that are asked about.
+
+    The memory is taken out while it is worked on: a pass that fails half way leaves none behind.
+    """
+    leaf = memory.get(MEMORY)
+    memory.clear()
+    fresh = leaf is None or not _same_run(leaf, ask)
+    if leaf is None or fresh:
+        leaf = survey(ask, rows)
+    geometry = prepare(ask.centers, ask.shift, rows[0].X.dtype)
+    drift = _drift(leaf.centers, ask.centers)
+    low = 0
+    for part in slices(rows, slice_rows(len(ask.centers))):
+        high = low + part.X.shape[0]
+        X, here = plain(part.X), slice(low, high)
+        todo = None if fresh else _unproven(leaf, here, X, ask, geometry, drift)
+        if todo is None or len(todo):
+            _relabel(leaf, here, X, part.weight, geometry, todo)
+        low = high
+    leaf.centers = ask.centers
+    if ask.remember:
+        memory[MEMORY] = leaf
+    return leaf
+
+
+def survey(ask: LloydAsk, rows: Rows) -> LeafState:
+    """Measure a leaf's rows once, before the first labels."""
+    n_rows = sum(block.X.shape[0] for block in rows)
+    radius = np.empty(n_rows)
+    maxima = np.zeros(n_features(rows) + 1)
+    count, scatter, low = 0, 0.0, 0
+    for part in slices(rows, slice_rows(len(ask.centers))):
+        X, high = plain(part.X), low + part.X.shape[0]
+        radius[low:high] = distance = radii(X, ask.shift)
+        column_maxima(X, part.weight, maxima)
+        distance *= distance
+        if part.weight is None:
+            count += len(distance)
+            scatter += float(distance.sum())
+        else:
+            count += int(np.count_nonzero(part.weight))
+            scatter += float((distance * part.weight).sum())
+        low = high
+    return LeafState(
+        centers=ask.centers,
+        shift=ask.shift,
+        rows=count,
+        scatter=scatter,
+        radius=radius,
+        labels=np.full(n_rows, -1, np.int32),
+        upper=np.empty(n_rows),
+        lower=np.empty(n_rows),
+        sums=empty_sums(len(ask.centers), maxima, n_rows),
+    )
+
+
+class Drift(NamedTuple):
+    """How far each centre moved since the bounds were made, rounded up.
+
+    Attributes
+    ----------
+    each : ndarray of shape (k,)
+    others : ndarray of shape (k,)
+        The largest move of any other centre.
+    """
+
+    each: Array
+    others: Array
+
+
+def _drift(before: Array, after: Array) -> Drift:
+    step = after - before
+    each = np.sqrt(np.einsum("ij,ij->i", step, step))
+    each *= 1 + (step.shape[1] + 8) * float(np.finfo(np.float64).eps)
+    others = np.full(len(each), each.max(initial=0.0))
+    if len(each) > 1:
+        others[np.argmax(each)] = np.partition(each, -2)[-2]
+    return Drift(each, others)
+
+
+def _same_run(leaf: LeafState, ask: LloydAsk) -> bool:
+    return leaf.centers.shape == ask.centers.shape and np.array_equal(leaf.shift, ask.shift)
+
+
+def _unproven(
+    leaf: LeafState, here: slice, X: Matrix, ask: LloydAsk, geometry: Geometry, drift: Drift
+) -> Array | None:
+    """Return the rows whose label the bounds don't prove; None where it's better to redo all."""
+    labels, radius, upper = leaf.labels[here], leaf.radius[here], leaf.upper[here]
+    rows = scratch("rows", (len(labels),), np.int64)
+    limits = (geometry.slack, geometry.reach, geometry.lever)
+    reach = leaf.lower[here]
+    count = _screen(labels, radius, upper, reach, *drift, ask.gaps, limits, rows)
+    if 2 * count > len(labels):
+        return None
+    if count and not is_sparse(X):
+        centers = ask.centers
+        count = _tighten(X, labels, radius, upper, reach, centers, ask.gaps, limits, rows[:count])
+    return rows[:count]
+
+
+def _relabel(
+    leaf: LeafState,
+    here: slice,
+    X: Matrix,
+    weight: Array | None,
+    geometry: Geometry,
+    todo: Array | None,
+) -> None:
+    """Find the labels of some rows (None for all) from all distances, and move what changed."""
+    labels, radius = leaf.labels[here], leaf.radius[here]
+    rows: Any = slice(None) if todo is None else todo
+    chosen = X if todo is None else plain(X[todo])
+    found = nearest(chosen, radius[rows], geometry)
+    leaf.upper[here][rows] = found.upper
+    leaf.lower[here][rows] = found.lower
+    moved = np.flatnonzero(found.labels != labels[rows])
+    if len(moved):
+        chosen_weight = None if weight is None else weight[rows]
+        move_rows(leaf.sums, chosen, chosen_weight, moved, labels[rows], found.labels)
+        labels[rows] = found.labels
+
+
+@njit(cache=True, nogil=True)
+def _screen(labels, radius, upper, lower, each, others, gaps, limits, rows):
+    """Move the bounds along with the centres and list the rows that they no longer settle."""
+    slack, reach, lever = limits
+    count = 0
+    for i in range(len(labels)):
+        label = labels[i]
+        up = (upper[i] + each[label]) * GROWTH
+        low = lower[i] - others[label]
+        low -= abs(low) * (GROWTH - 1)
+        upper[i] = up
+        lower[i] = low
+        apart = 2 * gaps[label] - up
+        apart = low if low > apart else apart
+        error = 2 * rounding(radius[i], slack, reach, lever)
+        proven = apart > 0.0 and apart * apart - up * up > error
+        rows[count] = i
+        count += 0 if proven else 1
+    return count
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER)
+def _tighten(X, labels, radius, upper, lower, centers, gaps, limits, rows):
+    """Measure the distance to the row's own centre, and keep the rows that it doesn't settle."""
+    slack, reach, lever = limits
+    count = 0
+    for i in rows:
+        label = labels[i]
+        total = 0.0
+        for j in range(X.shape[1]):
+            d = X[i, j] - centers[label, j]
+            total += d * d
+        error = rounding(radius[i], slack, reach, lever)
+        upper[i] = np.sqrt(total + error)
+        apart = 2 * gaps[label] - upper[i]
+        apart = lower[i] if lower[i] > apart else apart
+        if apart > 0.0 and apart * apart - total > 3 * error:
+            continue
+        rows[count] = i
+        count += 1
+    return count
+
+
+def distances_of_leaf(rows: Rows, labels: Array, centers: Array) -> Array:
+    """Return the squared distance of each of a leaf's rows to the centre that its label names."""
+    out = np.empty(len(labels))
+    low = 0
+    for part in slices(rows, slice_rows(len(centers))):
+        high = low + part.X.shape[0]
+        out[low:high] = label_distances(plain(part.X), labels[low:high], centers)
+        low = high
+    return out
