@@ -15,8 +15,8 @@ lint: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy flowml
 
-bench: .venv/tested
-	$(BIN)/python -m benchmarks
+bench: .bench-venv/installed
+	.bench-venv/bin/python -m benchmarks
 
 clean:
 	rm -rf .venv .bench-venv
@@ -26,6 +26,12 @@ clean:
 
 .venv/installed: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	touch $@
+
+# The benchmark's peers (dask-ml, Spark, scikit-learn-intelex) stay out of .venv.
+.bench-venv/installed: pyproject.toml
+	$(PYTHON) -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 .venv/tested: .venv/bin/python pyproject.toml

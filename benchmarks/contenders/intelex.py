@@ -1,0 +1,16 @@
+"""scikit-learn-intelex: oneDAL behind scikit-learn's interface, used by import, not by patching."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sklearnex.linear_model import LinearRegression
+
+from benchmarks.contenders.inputs import arrays
+from benchmarks.contenders.results import coefficients
+from benchmarks.contenders.turn import Run, Work, timed
+
+
+@contextmanager
+def linear_regression(work: Work) -> Iterator[Run]:
+    X, y = arrays(work)
+    yield timed(lambda: LinearRegression().fit(X, y), coefficients)
