@@ -35,7 +35,7 @@ def summarise(ask: bool, rows: Rows) -> FirstNonFinite:
     """Look through the blocks; `ask` tells whether NaN counts in X, or infinity only."""
     for block in rows:
         for part, values in enumerate((block.X, block.y, block.weight)):
-            if values is None:
+            if values is None or values.shape[0] == 0:
                 continue
             bad = _not_finite if ask or part > 0 else np.isinf
             dense = values.toarray() if is_sparse(values) else values
