@@ -295,7 +295,8 @@ def _varying(gram: Gram, problem: Problem) -> tuple[Array, float]:
         variance, square = variance + square, np.zeros(p)
     varies = variance > (16 * FLOAT64_EPSILON) ** 2 * square
     ratio = np.sqrt(1 + np.max(square[varies] / variance[varies], initial=0))
-    return varies, float((np.sqrt(p) * problem.epsilon + 4 * p * FLOAT64_EPSILON) * ratio)
+    sums = (64 * p + np.sqrt(gram.rows)) * FLOAT64_EPSILON
+    return varies, float((np.sqrt(p) * problem.epsilon + sums) * ratio)
 
 
 def _lengths(lengths: Array) -> Array:
