@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from flowml.data.block_source import BlockSource, load
@@ -81,6 +82,7 @@ def make_shard(leaves: Leaves, owned: bool, keep: bool) -> Shard:
     )
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what isn't finite shows in the summary
 def summarise_leaves(leaves: Sequence[Leaf], fold: Fold, ask: Ask) -> Nodes:
     """Summarise leaves in order, merging the subtrees that they complete."""
     nodes: Nodes = {}

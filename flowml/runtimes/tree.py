@@ -9,6 +9,8 @@ bits for any placement.
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from flowml.kernels.fold import Fold, Summary
 
 Node: TypeAlias = tuple[int, int]
@@ -31,6 +33,7 @@ def add_node(nodes: Nodes, node: Node, summary: Summary, fold: Fold) -> None:
     nodes[level, index] = summary
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def join(parts: Iterable[Nodes], fold: Fold) -> Nodes:
     """Join the subtrees that several workers hold."""
     joined: Nodes = {}
@@ -40,6 +43,7 @@ def join(parts: Iterable[Nodes], fold: Fold) -> Nodes:
     return joined
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def root(nodes: Nodes, fold: Fold) -> Summary:
     """Merge the subtrees that no sibling completes, from the first leaves to the last."""
     ordered: Sequence[Node] = sorted(nodes, key=lambda node: node[1] << node[0])
