@@ -9,6 +9,11 @@ __version__ = "0.1.0"
 
 _LAZY: dict[str, str] = {
     "merge": "flowml.merging",
+    "Dataset": "flowml.data.dataset",
+    "read_csv": "flowml.data.csv_files",
+    "read_npy": "flowml.data.npy_files",
+    "read_parquet": "flowml.data.parquet",
+    "read_zarr": "flowml.data.zarr_arrays",
 }
 
 
@@ -19,4 +24,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'flowml' has no attribute {name!r}")
 
 
-__all__ = ["__version__", "config_context", "get_config", "merge"]
+__all__ = [
+    "Dataset",
+    "__version__",
+    "config_context",
+    "get_config",
+    "merge",
+    "read_csv",
+    "read_npy",
+    "read_parquet",
+    "read_zarr",
+]

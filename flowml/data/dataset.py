@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from flowml.data.block_source import BlockSource
+from flowml.data.block_source import BlockSource, DaskKeys
 from flowml.kernels.rows import POSITION_BITS, Block
+
+SHOWN_NAMES = 12
 
 
 class Part(NamedTuple):
@@ -55,7 +58,7 @@ class Schema:
     sparse: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Rows cut into blocks, in order: in memory, in files, or in the chunks of a Dask collection.
 
@@ -78,6 +81,36 @@ class Dataset:
     kind: str
     identify: Callable[[], str]
     collections: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        return "\n  ".join([self._headline(), *(f"{key}: {text}" for key, text in self._facts())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{escape(key)}</th><td>{escape(text)}</td></tr>" for key, text in self._facts()
+        )
+        return f"<b>{escape(self._headline())}</b><table>{rows}</table>"
+
+    def _headline(self) -> str:
+        rows = "rows not counted yet" if self.n_rows is None else f"{self.n_rows:,} rows"
+        return f"Dataset: {rows}, {len(self.parts):,} blocks, {self.kind}"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        schema = self.schema
+        names = schema.feature_names or ()
+        shown = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
+        facts = [(f"features ({schema.n_features}, {schema.dtype})", shown or "without names")]
+        if schema.n_targets:
+            facts.append(("target", ", ".join(schema.target_names or ("without name",))))
+        if schema.weighted:
+            facts.append(("sample weights", "yes"))
+        return facts
+
+    def name_block(self, number: int) -> str:
+        """Name a block for messages: its number, and its place in a file if it has one."""
+        source = self.parts[number].source
+        is_here = isinstance(source, Block | DaskKeys)
+        return f"block {number}" if is_here else f"block {number} ({source})"
 
     @property
     def n_rows(self) -> int | None:

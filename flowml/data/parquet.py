@@ -1,0 +1,218 @@
+"""Parquet: one block for each row group, straight from pyarrow into an array."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dask.base import tokenize
+
+from flowml.data.assemble import Assemble
+from flowml.data.columns import Columns, Names, choose_columns, not_numeric
+from flowml.data.dataset import Dataset, Part, starts
+from flowml.data.files import File, Paths, find_files
+from flowml.kernels.rows import Array, Block
+
+BATCH_BYTES = 4 << 20
+"""Rows are moved from columns to rows a batch of about this size at a time: it stays in cache."""
+
+READ_BYTES = 1 << 20
+"""Bytes that pyarrow reads from a local file at a time, instead of a whole column chunk."""
+
+FOOTER_THREADS = 8
+
+
+def read_parquet(
+    path: Paths, target: Names = None, weight: str | None = None, features: Names = None
+) -> Dataset:
+    """Describe Parquet files as a Dataset; only their footers are read now.
+
+    Each row group is one block. Missing values become NaN, integers and booleans floats; X is
+    float32 where all its columns are, float64 otherwise.
+
+    Parameters
+    ----------
+    path : str, Path or list of them
+        A file, a glob, a folder, any fsspec URL.
+    target : str or list of str, optional
+        Columns of y: a name gives y of shape (n_rows,), a list (n_rows, n_targets).
+    weight : str, optional
+        Column of sample weights.
+    features : str or list of str, optional
+        Columns of X, in this order; by default all others.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or cut short, files differ in their columns, or a column isn't there.
+    TypeError
+        If a column isn't numeric.
+
+    Examples
+    --------
+    >>> import flowml
+    >>> from flowml.datasets import california_housing
+    >>> flowml.read_parquet(
+    ...     california_housing(),
+    ...     target="median_house_value",
+    ...     features=["median_income", "housing_median_age"],
+    ... )
+    Dataset: 20,640 rows, 5 blocks, Parquet
+      features (2, float64): median_income, housing_median_age
+      target: median_house_value
+    """
+    files = find_files(path, ".parquet", ".parq", ".pq")
+    with ThreadPoolExecutor(FOOTER_THREADS, "flowml-footers") as pool:
+        footers = list(pool.map(read_footer, files))
+    schemas = [footer.schema.to_arrow_schema() for footer in footers]
+    columns = choose_columns(schemas[0].names, files[0].url, target, weight, features)
+    for file, schema in zip(files, schemas, strict=True):
+        _check_columns(file, schema, columns, files[0], schemas[0] if features is None else None)
+    schema = columns.schema(_common_dtype(schemas, columns))
+    groups = [
+        (file, group, footer.row_group(group).num_rows)
+        for file, footer in zip(files, footers, strict=True)
+        for group in range(footer.num_row_groups)
+    ]
+    row_bytes = len(columns.features) * schema.dtype.itemsize
+    first = starts([rows for _, _, rows in groups])
+    parts = tuple(
+        Part(
+            RowGroup(file, group, columns, Assemble(schema, first[number], number)),
+            rows,
+            rows * row_bytes,
+        )
+        for number, (file, group, rows) in enumerate(groups)
+    )
+    return Dataset(schema, parts, "Parquet", lambda: tokenize("parquet", files, columns))
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Reads one row group.
+
+    Parameters
+    ----------
+    file : File
+    number : int
+        The row group's place in its file.
+    columns : Columns
+    assemble : Assemble
+    """
+
+    file: File
+    number: int
+    columns: Columns
+    assemble: Assemble
+
+    def __str__(self) -> str:
+        return f"row group {self.number} of {self.file.url}"
+
+    def __call__(self) -> Block:
+        """Read the block.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
+        n_rows = read_footer(self.file).row_group(self.number).num_rows
+        columns, dtype = self.columns, self.assemble.schema.dtype
+        X = np.empty((n_rows, len(columns.features)), dtype)
+        beside = np.empty((len(columns.beside_X), n_rows))
+        size = max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)
+        low = 0
+        for batch in self._batches(size):
+            high = low + batch.num_rows
+            X[low:high] = np.array([to_floats(batch.column(c)) for c in columns.features], dtype).T
+            for row, column in zip(beside, columns.beside_X, strict=True):
+                row[low:high] = to_floats(batch.column(column))
+            low = high
+        y = beside[: len(columns.targets)].T if columns.targets else None
+        return self.assemble(X, y, None if columns.weight is None else beside[-1])
+
+    def _batches(self, size: int) -> Iterator[pa.RecordBatch]:
+        local = self.file.is_local
+        options: dict[str, Any] = {"buffer_size": READ_BYTES} if local else {"pre_buffer": True}
+        try:
+            with (
+                nullcontext(self.file.url) if local else self.file.open() as source,
+                pq.ParquetFile(source, metadata=read_footer(self.file), **options) as opened,
+            ):
+                yield from opened.iter_batches(
+                    size, [self.number], list(self.columns.names), use_threads=False
+                )
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self} can't be read ({error}): write the file again") from error
+
+
+@lru_cache(maxsize=256)
+def read_footer(file: File) -> pq.FileMetaData:
+    """Read a file's footer, once in each process.
+
+    Raises
+    ------
+    ValueError
+        If the file isn't Parquet or was cut short.
+    """
+    try:
+        with file.open() as opened:
+            return pq.read_metadata(opened)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{file.url} isn't a whole Parquet file, perhaps it was cut short: "
+            f"write or copy it again ({error})"
+        ) from error
+
+
+def to_floats(column: pa.Array) -> Array:
+    """Return a column as numbers, with NaN where a value is missing."""
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        column = column.cast(pa.float64())
+    return column.to_numpy(zero_copy_only=False)
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Tell whether values of an Arrow type can be read as numbers."""
+    types = pa.types
+    return bool(
+        types.is_floating(kind)
+        or types.is_integer(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+    )
+
+
+def _check_columns(
+    file: File, schema: pa.Schema, columns: Columns, first: File, whole: pa.Schema | None
+) -> None:
+    """Check one file's columns; where `whole` is given, it may have no others either."""
+    for name in columns.names:
+        if name not in schema.names:
+            raise ValueError(f"{file.url} has no column {name!r}, but {first.url} has one")
+        if not is_numeric(schema.field(name).type):
+            raise not_numeric(name, file.url, str(schema.field(name).type))
+    for name in schema.names:
+        if whole is not None and name not in whole.names:
+            raise ValueError(
+                f"{file.url} has a column {name!r} that {first.url} has not: choose the columns "
+                "with features="
+            )
+
+
+def _common_dtype(schemas: Sequence[pa.Schema], columns: Columns) -> Any:
+    narrow = all(
+        pa.types.is_float32(schema.field(name).type)
+        for schema in schemas
+        for name in columns.features
+    )
+    return np.float32 if narrow else np.float64
