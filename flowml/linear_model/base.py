@@ -26,6 +26,7 @@ from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.parameters import check_flags
 from flowml.prediction import apply
 from flowml.runtimes.choose import open_runtime
+from flowml.runtimes.shard import one_blas_thread
 from flowml.solvers.least_squares import (
     LeastSquares,
     Problem,
@@ -105,7 +106,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             If columns are collinear, naming them. Of all solutions, the one with the least norm of
             the coefficients is taken.
         """
-        with self._training(X, y, sample_weight) as session:
+        with self._training(X, y, sample_weight) as session, one_blas_thread():
             schema = session.runtime.dataset.schema
             problem = self._problem(schema.n_targets, schema.dtype)
             gram: Gram = session.solve("gram", OnePass(GRAM)).summary
@@ -145,7 +146,10 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             As `fit`, or if features or targets differ from those of the batches before.
         """
         before: Trained | None = getattr(self, "_trained", None)
-        with self._training(X, y, sample_weight, reset=before is None) as session:
+        with (
+            self._training(X, y, sample_weight, reset=before is None) as session,
+            one_blas_thread(),
+        ):
             schema = session.runtime.dataset.schema
             if before is not None:
                 check_targets(self, schema)
@@ -297,7 +301,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
                     setattr(merged, name, getattr(model, name))
         dtype = np.result_type(self.coef_, other.coef_)
         gram = merge_grams(copied(mine.gram), theirs.gram)
-        merged._adopt_gram(gram, dtype, self.coef_.ndim == 1, mine.target_names)
+        y_is_1d = self.coef_.ndim == 1 and np.ndim(self.intercept_) == 0
+        merged._adopt_gram(gram, dtype, y_is_1d, mine.target_names)
         history = self._history + other._history
         merged._history = tuple(
             completed._replace(number=number) for number, completed in enumerate(history, 1)

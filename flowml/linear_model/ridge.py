@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from flowml.linear_model.base import LinearModel
+from flowml.linear_model.base import LinearModel, Trained
 from flowml.linear_model.conversion import to_sklearn
 
 
@@ -83,6 +83,11 @@ class Ridge(LinearModel):
             If the model isn't fitted.
         """
         return to_sklearn(self, SklearnRidge)
+
+    def _adopt(self, trained: Trained, dtype: Any, y_is_1d: bool) -> None:
+        super()._adopt(trained, dtype, y_is_1d)
+        if len(trained.target_names) == 1:
+            self.coef_ = self.coef_.ravel()  # as scikit-learn's Ridge has it for y of one column
 
     def _penalties(self, n_targets: int) -> np.ndarray:
         try:

@@ -75,7 +75,7 @@ def linear_statistics(
     XX = left if equations.squared else left.T @ left
     influence = XX @ root
     df_model = float(np.sum(root * influence)) if alpha else float(root.shape[1])
-    df_residual = gram.rows - constant - df_model
+    df_residual = max(gram.rows - constant - df_model, 0.0)
     covariance = root @ (root.T @ influence) @ root.T if alpha else root @ root.T
     residual, total = solution.residual[target], target_totals(gram, problem)[1][target]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -105,7 +105,7 @@ def linear_statistics(
             df_residual=df_residual,
             sigma=float(np.sqrt(variance)),
             r_squared=float(r_squared),
-            adjusted_r_squared=float(1 - (gram.rows - constant) / df_residual * (1 - r_squared)),
+            adjusted_r_squared=float(1 - variance * (gram.rows - constant) / total),
             f_statistic=float(f_statistic),
             f_p_value=float(stats.f.sf(f_statistic, df_model, df_residual)),
             log_likelihood=log_likelihood,
