@@ -133,7 +133,7 @@ def test_on_a_cluster(data, client):
     assert model.score(*lazy) == pytest.approx(peer.score(X, Y, weight), rel=1e-10)
 
 
-def test_the_qr_path_on_a_cluster_has_the_bits_of_this_process(data, client):
+def test_the_qr_path_on_a_cluster(data, client):
     x = np.linspace(0, 20, 3000)
     X = np.column_stack([x**k for k in range(1, 6)])
     y = X.sum(axis=1) + np.random.default_rng(0).normal(size=3000)

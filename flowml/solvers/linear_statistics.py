@@ -118,6 +118,8 @@ def linear_statistics(
 def condition_number(gram: Gram, equations: Equations, problem: Problem) -> float:
     """Return the condition of the columns as they came, with the intercept's column of ones."""
     spectrum = spectrum_of(equations, 0.0)
+    if spectrum.rank < problem.n_features:
+        return float(np.inf)
     rows = spectrum.values[:, np.newaxis] * spectrum.vectors[:, : len(spectrum.values)].T
     rows = rows * spectrum.scale
     if problem.fit_intercept:
@@ -126,8 +128,6 @@ def condition_number(gram: Gram, equations: Equations, problem: Problem) -> floa
         rows = np.column_stack([np.zeros(len(rows)), rows])
         rows[0] = np.r_[weight, weight * mean]
     values = np.linalg.svd(rows, compute_uv=False)
-    if len(rows) < rows.shape[1] or values[-1] == 0:
-        return float(np.inf)
     return float(values[0] / values[-1])
 
 
