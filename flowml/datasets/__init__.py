@@ -1,4 +1,4 @@
-"""Real data that come with flowml, as Parquet: see the README beside each."""
+"""Real data that come with flowml, as Parquet: the README beside this says where from."""
 
 from importlib.resources import files
 from pathlib import Path
