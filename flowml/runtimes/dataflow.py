@@ -3,32 +3,33 @@
 The graph runs on whichever Dask scheduler is active: a distributed client's, or the threaded one.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from typing import Any
 
-from dask.base import compute, tokenize
+from dask.base import compute
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
-from dask.task_spec import DataNode, List, Task, TaskRef
-from distributed import Client, futures_of
+from dask.highlevelgraph import HighLevelGraph
+from distributed import Client, Future, futures_of
 
 from flowml.config import Config
-from flowml.data.block_source import DaskKeys, as_argument
+from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.graphs import Key, pass_graph, shard_graph, shard_key, unique_token
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
-from flowml.runtimes.shard import Shard, make_shard, summarise_shard
+from flowml.runtimes.shard import Shard, make_shard
 from flowml.runtimes.threads import ThreadsRuntime, this_process
-from flowml.runtimes.tree import Nodes, join, root
 
-Key: TypeAlias = Any
-MERGE_FAN_IN = 16
-"""Shards whose subtrees one task merges."""
+RESTORES = 3
+"""Times in a row that a pass may find rows lost which only this process has, before it gives up."""
+WAIT_FOR_WORKERS = 60
+"""Seconds."""
 
 
-class DataflowRuntime:
-    """Shards held by a cluster (or by Dask's threaded scheduler), one graph for each pass.
+class StreamedRuntime:
+    """The chunks of a Dask collection that isn't kept: its own graph runs in each pass.
 
     Parameters
     ----------
@@ -43,135 +44,126 @@ class DataflowRuntime:
         self.placement = placement
         self._client = client
         self._token = unique_token()
+        self._shards = shard_graph(dataset, placement, self._token)
         self._passes = 0
-        self._shards: HighLevelGraph | None = shard_graph(dataset, placement, self._token)
-        if client is not None and (placement.keep or not dataset.collections):
-            self._shards = self._persist(self._shards, client)
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary."""
-        if self._shards is None:
-            raise RuntimeError("this runtime is closed")
         self._passes += 1
         token = f"{self._token}-{self._passes}"
         result = pass_graph(self._shards, self.placement, self._token, token, fold, ask)
-        if self._client is None:
-            return compute(result)[0]
-        future = self._client.compute(result)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return compute(result)[0] if self._client is None else fetch(self._client, result)
 
     def close(self) -> None:
-        """Release the shards on the workers."""
-        self._shards = None
+        """Nothing is held between passes."""
 
-    def _persist(self, graph: HighLevelGraph, client: Client) -> HighLevelGraph:
-        """Load the shards onto their workers; the graph then holds futures."""
+
+class DataflowRuntime:
+    """Shards held by a cluster for the length of a fit, one graph for each pass over them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    client : distributed.Client
+    keep : bool, optional
+        The user's own decision.
+    """
+
+    def __init__(self, dataset: Dataset, client: Client, keep: bool | None) -> None:
+        self.dataset = dataset
+        self._client = client
+        self._keep = keep
+        self._passes = 0
+        self._futures: dict[Key, Future[Any]] = {}
+        self._hold()
+
+    def one_pass(self, fold: Fold, ask: Ask) -> Summary:
+        """Run one graph and fetch the merged summary.
+
+        Shards made by a graph are made again by Dask where a worker was lost. Rows that came from
+        this process can't be: they are sent again, and the pass starts over.
+
+        Raises
+        ------
+        RuntimeError
+            If the rows are lost time after time.
+        """
+        for _ in range(RESTORES):
+            self._passes += 1
+            token = f"{self._token}-{self._passes}"
+            layer = f"shards-{self._token}"
+            shards = HighLevelGraph({layer: self._futures}, {layer: set()})
+            try:
+                result = pass_graph(shards, self.placement, self._token, token, fold, ask)
+                return fetch(self._client, result)
+            except CancelledError as error:
+                if self.dataset.is_lazy or not self._is_lost():
+                    raise RuntimeError(
+                        f"pass {self._passes} was cancelled on the cluster ({error}): its data "
+                        "were cancelled, or held by a worker that is gone and can't be made again"
+                    ) from error
+            self._hold()
+        raise RuntimeError(
+            f"the cluster lost its workers {RESTORES} times in one pass: see their logs "
+            "(memory_limit is the usual cause)"
+        )
+
+    def close(self) -> None:
+        """Release the shards, even those that an exception's traceback still refers to."""
+        for future in self._futures.values():
+            future.release()
+        self._futures = {}
+
+    def _hold(self) -> None:
+        """Place the shards on the workers that there are now."""
+        self.close()
+        self._token = unique_token()
+        workers = cluster_workers(self._client)
+        holders = _holders(self.dataset, self._client)
+        self.placement = place(self.dataset, workers, self._keep, holders)
+        self._futures = self._persist() if self.dataset.is_lazy else self._send()
+
+    def _persist(self) -> dict[Key, Future[Any]]:
+        """Load the shards where they are to be."""
+        graph = shard_graph(self.dataset, self.placement, self._token)
         keys = [shard_key(self._token, number) for number in range(len(self.placement.shards))]
-        futures: dict[Key, Any] = {}
-        for persisted in client.persist([Delayed(key, graph) for key in keys]):
-            futures.update({future.key: future for future in futures_of(persisted)})
-        layers: dict[str, Mapping[Key, Any]] = {f"shards-{self._token}": futures}
-        return HighLevelGraph(layers, {f"shards-{self._token}": set()})
+        held = self._client.persist([Delayed(key, graph) for key in keys])
+        return {future.key: future for shard in held for future in futures_of(shard)}
+
+    def _send(self) -> dict[Key, Future[Any]]:
+        """Send rows that are in this process, which no graph could hold without a copy."""
+        futures: dict[Key, Future[Any]] = {}
+        for number, plan in enumerate(self.placement.shards):
+            shard = make_shard(self.placement.sources(self.dataset, plan.leaves), True, True)
+            data = {shard_key(self._token, number): shard}
+            futures |= self._client.scatter(data, workers=[plan.worker])
+        return futures
+
+    def _is_lost(self) -> bool:
+        return any(future.cancelled() for future in self._futures.values())
 
 
-def unique_token() -> str:
-    """Return a name that no other fit on the cluster has."""
-    return tokenize(object())
-
-
-def shard_key(token: str, number: int) -> Key:
-    """Name a shard."""
-    return f"flowml-shard-{token}-{number}"
-
-
-def shard_graph(dataset: Dataset, placement: Placement, token: str) -> HighLevelGraph:
-    """Build the graph that makes the shards: one task for each, whatever its number of blocks."""
-    owned = not any(futures_of(collection) for collection in dataset.collections)
-    layers: dict[str, Mapping[Key, Any]] = {}
-    dependencies: dict[str, set[str]] = {}
-    upstream = HighLevelGraph.merge(
-        *(collection.__dask_graph__() for collection in dataset.collections)
-    )
-    layers.update(upstream.layers)
-    dependencies.update({name: set(names) for name, names in upstream.dependencies.items()})
-    for number, shard in enumerate(placement.shards):
-        key = shard_key(token, number)
-        leaves = [
-            List(
-                leaf,
-                List(*(as_argument(dataset.parts[part].source) for part in placement.leaves[leaf])),
-            )
-            for leaf in shard.leaves
-        ]
-        task = Task(key, make_shard, List(*leaves), owned, placement.keep)
-        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
-        dependencies[key] = set(upstream.layers)
-    return HighLevelGraph(layers, dependencies)
-
-
-def pass_graph(
-    shards: HighLevelGraph,
-    placement: Placement,
-    shards_token: str,
-    token: str,
-    fold: Fold,
-    ask: Ask,
-) -> Delayed:
-    """Build the lazy graph of one pass over shards."""
-    layers = dict(shards.layers)
-    dependencies = {name: set(names) for name, names in shards.dependencies.items()}
-    keys: list[Key] = []
-    for number, shard in enumerate(placement.shards):
-        key = f"flowml-summarise-{token}-{number}"
-        of = shard_key(shards_token, number)
-        task = Task(key, summarise_shard, TaskRef(of), DataNode(None, fold), DataNode(None, ask))
-        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
-        dependencies[key] = {name for name in (of, f"shards-{shards_token}") if name in layers}
-        keys.append(key)
-    merges, result = _merge_tasks(keys, token, fold)
-    layers[result] = MaterializedLayer(merges)
-    dependencies[result] = set(keys)
-    return Delayed(result, HighLevelGraph(layers, dependencies))
-
-
-def merge_nodes(parts: Sequence[Nodes], fold: Fold) -> Nodes:
-    """Join the subtrees of several shards: a task."""
-    return join(parts, fold)
-
-
-def merge_root(parts: Sequence[Nodes], fold: Fold) -> Summary:
-    """Join the last subtrees into the summary of the pass: a task."""
-    return root(join(parts, fold), fold)
-
-
-def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Task], Key]:
-    tasks: dict[Key, Task] = {}
-    level = 0
-    while len(keys) > MERGE_FAN_IN:
-        above: list[Key] = []
-        for low in range(0, len(keys), MERGE_FAN_IN):
-            key = f"flowml-merge-{token}-{level}-{low}"
-            group = [TaskRef(below) for below in keys[low : low + MERGE_FAN_IN]]
-            tasks[key] = Task(key, merge_nodes, List(*group), DataNode(None, fold))
-            above.append(key)
-        keys, level = above, level + 1
-    result = f"flowml-pass-{token}"
-    group = [TaskRef(below) for below in keys]
-    tasks[result] = Task(result, merge_root, List(*group), DataNode(None, fold))
-    return tasks, result
-
-
-def _pin(worker: str) -> dict[str, Any]:
-    """Prefer one worker, but outlive it."""
-    return {"workers": [worker], "allow_other_workers": True} if worker else {}
+def fetch(client: Client, result: Delayed) -> Any:
+    """Compute one result on the cluster; whatever interrupts that cancels it there."""
+    future = client.compute(result)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+    finally:
+        future.release()
 
 
 def cluster_workers(client: Client) -> list[Worker]:
-    """Describe the cluster's workers, in a fixed order."""
+    """Describe the cluster's workers, in a fixed order, waiting for the first if there is none.
+
+    Raises
+    ------
+    TimeoutError
+        If none comes.
+    """
+    client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
     info = client.scheduler_info(n_workers=-1)["workers"]
     return [
         Worker(address, facts["nthreads"], facts["memory_limit"])
@@ -192,14 +184,17 @@ def _holders(dataset: Dataset, client: Client) -> dict[int, str]:
     return holders
 
 
-def open_dataflow(dataset: Dataset, client: Client, config: Config) -> DataflowRuntime:
+def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
     """Place the data on the cluster and return the runtime."""
-    workers = cluster_workers(client)
-    if not workers:
-        client.wait_for_workers(1, timeout=60)
-        workers = cluster_workers(client)
-    placement = place(dataset, workers, config.keep, _holders(dataset, client))
-    return DataflowRuntime(dataset, placement, client)
+    placement = place_on_cluster(dataset, client, config)
+    if dataset.collections and not placement.keep:
+        return StreamedRuntime(dataset, placement, client)
+    return DataflowRuntime(dataset, client, config.keep)
+
+
+def place_on_cluster(dataset: Dataset, client: Client, config: Config) -> Placement:
+    """Decide what goes where on a cluster."""
+    return place(dataset, cluster_workers(client), config.keep, _holders(dataset, client))
 
 
 def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
@@ -207,7 +202,7 @@ def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
     worker = this_process(config)
     placement = place(dataset, [worker], config.keep)
     if not placement.keep:
-        return DataflowRuntime(dataset, placement, None)
+        return StreamedRuntime(dataset, placement, None)
     token = unique_token()
     graph = shard_graph(dataset, placement, token)
     keys = [shard_key(token, number) for number in range(len(placement.shards))]

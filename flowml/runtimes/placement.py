@@ -1,9 +1,9 @@
 """Who holds what: decided here, purely, from sizes and workers; acted on by the runtimes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowml.data.block_source import DaskKeys
+from flowml.data.block_source import BlockSource, DaskKeys
 from flowml.data.dataset import Dataset, Part
 
 LEAF_BYTES = 8 << 20
@@ -65,6 +65,13 @@ class Placement:
     shards: tuple[ShardPlan, ...]
     keep: bool
     reason: str
+
+    def sources(
+        self, dataset: Dataset, leaves: Iterable[int]
+    ) -> list[tuple[int, list[BlockSource]]]:
+        """Return the numbers of some leaves with where their blocks come from."""
+        parts = dataset.parts
+        return [(leaf, [parts[part].source for part in self.leaves[leaf]]) for leaf in leaves]
 
 
 def place(

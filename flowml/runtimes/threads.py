@@ -86,10 +86,7 @@ def open_threads(dataset: Dataset, config: Config) -> ThreadsRuntime:
 
 def load_here(dataset: Dataset, placement: Placement, n_threads: int) -> list[Leaf]:
     """Return all leaves, read on the threads where they are to be kept."""
-    leaves = [
-        (number, [dataset.parts[part].source for part in parts])
-        for number, parts in enumerate(placement.leaves)
-    ]
+    leaves = placement.sources(dataset, range(len(placement.leaves)))
     if not (placement.keep and dataset.is_lazy and n_threads > 1):
         return make_shard(leaves, True, placement.keep).leaves
     with ThreadPoolExecutor(n_threads, "flowml-load") as pool:

@@ -1,0 +1,115 @@
+"""The lazy Dask graphs of a fit: one that makes the shards, and one for each pass over them."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from dask.delayed import Delayed
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.task_spec import DataNode, List, Task, TaskRef
+from distributed import futures_of
+
+from flowml.data.block_source import as_argument
+from flowml.data.dataset import Dataset
+from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.placement import Placement
+from flowml.runtimes.shard import make_shard, summarise_shard
+from flowml.runtimes.tree import Nodes, join, root
+
+Key: TypeAlias = Any
+MERGE_FAN_IN = 16
+"""Shards whose subtrees one task merges."""
+
+
+def unique_token() -> str:
+    """Return a name that no other fit on the cluster has, from whichever client."""
+    return uuid4().hex
+
+
+def shard_key(token: str, number: int) -> Key:
+    """Name a shard."""
+    return f"flowml-shard-{token}-{number}"
+
+
+def shard_graph(dataset: Dataset, placement: Placement, token: str) -> HighLevelGraph:
+    """Build the graph that makes the shards: one task for each, whatever its number of blocks."""
+    owned = not any(futures_of(collection) for collection in dataset.collections)
+    layers: dict[str, Mapping[Key, Any]] = {}
+    dependencies: dict[str, set[str]] = {}
+    upstream = HighLevelGraph.merge(
+        *(collection.__dask_graph__() for collection in dataset.collections)
+    )
+    layers.update(upstream.layers)
+    dependencies.update({name: set(names) for name, names in upstream.dependencies.items()})
+    for number, shard in enumerate(placement.shards):
+        key = shard_key(token, number)
+        leaves = [
+            List(leaf, List(*map(as_argument, sources)))
+            for leaf, sources in placement.sources(dataset, shard.leaves)
+        ]
+        task = Task(key, make_shard, List(*leaves), owned, placement.keep)
+        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
+        dependencies[key] = set(upstream.layers)
+    return HighLevelGraph(layers, dependencies)
+
+
+def pass_graph(
+    shards: HighLevelGraph,
+    placement: Placement,
+    shards_token: str,
+    token: str,
+    fold: Fold,
+    ask: Ask,
+) -> Delayed:
+    """Build the lazy graph of one pass over shards."""
+    layers = dict(shards.layers)
+    dependencies = {name: set(names) for name, names in shards.dependencies.items()}
+    keys: list[Key] = []
+    for number, shard in enumerate(placement.shards):
+        key = f"flowml-summarise-{token}-{number}"
+        of = shard_key(shards_token, number)
+        task = Task(key, summarise_shard, TaskRef(of), DataNode(None, fold), DataNode(None, ask))
+        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
+        dependencies[key] = {name for name in (of, f"shards-{shards_token}") if name in layers}
+        keys.append(key)
+    merges, result = _merge_tasks(keys, token, fold)
+    layers[result] = MaterializedLayer(merges)
+    dependencies[result] = set(keys)
+    return Delayed(result, HighLevelGraph(layers, dependencies))
+
+
+def merge_nodes(parts: Sequence[Nodes], fold: Fold) -> Nodes:
+    """Join the subtrees of several shards: a task."""
+    return join(deepcopy(list(parts)), fold)
+
+
+def merge_root(parts: Sequence[Nodes], fold: Fold) -> Summary:
+    """Join the last subtrees into the summary of the pass: a task.
+
+    Merging writes into its left operand, so it works on copies: a task that is run again after a
+    worker was lost must find its inputs as they were.
+    """
+    return root(join(deepcopy(list(parts)), fold), fold)
+
+
+def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Task], Key]:
+    tasks: dict[Key, Task] = {}
+    level = 0
+    while len(keys) > MERGE_FAN_IN:
+        above: list[Key] = []
+        for low in range(0, len(keys), MERGE_FAN_IN):
+            key = f"flowml-merge-{token}-{level}-{low}"
+            group = [TaskRef(below) for below in keys[low : low + MERGE_FAN_IN]]
+            tasks[key] = Task(key, merge_nodes, List(*group), DataNode(None, fold))
+            above.append(key)
+        keys, level = above, level + 1
+    result = f"flowml-pass-{token}"
+    group = [TaskRef(below) for below in keys]
+    tasks[result] = Task(result, merge_root, List(*group), DataNode(None, fold))
+    return tasks, result
+
+
+def _pin(worker: str) -> dict[str, Any]:
+    """Prefer one worker, but outlive it."""
+    return {"workers": [worker], "allow_other_workers": True} if worker else {}
