@@ -8,12 +8,14 @@ from flowml.config import config_context, get_config
 __version__ = "0.1.0"
 
 _LAZY: dict[str, str] = {
+    "load_model": "flowml.persistence",
     "merge": "flowml.merging",
     "Dataset": "flowml.data.dataset",
     "read_csv": "flowml.data.csv_files",
     "read_npy": "flowml.data.npy_files",
     "read_parquet": "flowml.data.parquet",
     "read_zarr": "flowml.data.zarr_arrays",
+    "save_model": "flowml.persistence",
 }
 
 
@@ -29,9 +31,11 @@ __all__ = [
     "__version__",
     "config_context",
     "get_config",
+    "load_model",
     "merge",
     "read_csv",
     "read_npy",
     "read_parquet",
     "read_zarr",
+    "save_model",
 ]

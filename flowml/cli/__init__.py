@@ -1,0 +1,1 @@
+"""The command line: jobs on files, from a shell."""

@@ -1,0 +1,73 @@
+"""Where a command runs: a cluster that is there, one that it starts, or this process."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from distributed import Client, LocalCluster
+
+CONNECT_SECONDS = 10
+
+
+@contextmanager
+def connection(scheduler: str | None, workers: int | None) -> Iterator[Client | None]:
+    """Connect to a cluster for the length of a command; None runs it on this process's threads.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a running cluster.
+    workers : int, optional
+        Start a local cluster of so many processes, which share the processors.
+
+    Raises
+    ------
+    ConnectionError
+        If no scheduler answers within ten seconds.
+    ValueError
+        If the cluster's workers have another flowml, or none.
+    """
+    if scheduler is not None:
+        with _connect(scheduler) as client:
+            _check_workers(client, scheduler)
+            yield client
+    elif workers is not None:
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads,
+                dashboard_address=":0",
+                silence_logs=logging.ERROR,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+    else:
+        yield None
+
+
+def _connect(scheduler: str) -> Client:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        return Client(scheduler, timeout=CONNECT_SECONDS)
+    except OSError as error:
+        raise ConnectionError(
+            f"no Dask scheduler answered at {scheduler} within {CONNECT_SECONDS} s: "
+            "check that it runs, and that this machine reaches its address"
+        ) from error
+
+
+def _check_workers(client: Client, scheduler: str) -> None:
+    """Find out at once what would otherwise fail obscurely in the first pass."""
+    here = version("flowml")
+    try:
+        found = set(client.run(version, "flowml").values())
+    except PackageNotFoundError as error:
+        raise ValueError(
+            f"the workers of {scheduler} don't have flowml: install {here} there"
+        ) from error
+    if found - {here}:
+        raise ValueError(f"the workers of {scheduler} have flowml {', '.join(found)}, not {here}")

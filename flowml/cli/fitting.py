@@ -1,0 +1,191 @@
+"""Training one job: files in, a folder with a model and its report out."""
+
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from distributed import Client
+
+import flowml
+from flowml.cli.catalogue import make_estimator
+from flowml.cli.connection import connection
+from flowml.cli.files import open_data
+from flowml.cli.job import Job
+from flowml.cli.meter import MemoryMeter
+from flowml.config import config_context
+from flowml.data.dataset import Dataset
+from flowml.drive.checkpoint import FILE_NAME as CHECKPOINT_FILE
+from flowml.drive.events import CheckpointWritten, Event, PassCompleted
+from flowml.persistence import save_model
+from flowml.report.fit_report import fit_report
+from flowml.report.trained import Trained
+
+FILES = ("model.skops", "job.toml", "versions.json", "history.csv", "report.html")
+PACKAGES = ("flowml", "numpy", "scipy", "scikit-learn", "dask", "distributed", "pandas", "pyarrow")
+
+
+class Watch:
+    """Follows a fit: how far it came, and where its checkpoint is.
+
+    Parameters
+    ----------
+    job : Job
+        Written beside the first checkpoint, so that ``flowml fit`` can go on from there.
+
+    Attributes
+    ----------
+    n_passes : int
+    checkpoint : Path or None
+        None until there is one.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.n_passes = 0
+        self.checkpoint: Path | None = None
+        self._job = job
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, PassCompleted):
+            self.n_passes = event.number
+        elif isinstance(event, CheckpointWritten) and self.checkpoint is None:
+            self.checkpoint = Path(event.path)
+            write_text(self.job_file, self._job.to_toml())
+
+    @property
+    def job_file(self) -> Path:
+        """The job, beside the checkpoint."""
+        return self._job.checkpoint_folder / "job.toml"
+
+    def forget(self) -> None:
+        """Remove the checkpoint of a fit that has ended well."""
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+            self.job_file.unlink(missing_ok=True)
+            if not any(self.checkpoint.parent.iterdir()):
+                self.checkpoint.parent.rmdir()
+
+
+def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) -> Trained:
+    """Train a job's model; nothing is written but the checkpoint.
+
+    Parameters
+    ----------
+    job : Job
+    watch : Watch
+    resume : bool
+        Go on from the checkpoint, where there is one.
+    progress : bool
+
+    Raises
+    ------
+    ValueError
+        For anything wrong with the job or its data.
+    """
+    estimator, dataset, test = prepare(job)
+    with (
+        connection(job.scheduler, job.workers) as client,
+        config_context(
+            client=client,
+            checkpoint=job.checkpoint_folder,
+            resume=resume,
+            progress=progress,
+            callbacks=(watch,),
+        ),
+    ):
+        plan = getattr(flowml, "plan", lambda *_: None)(estimator, dataset)
+        with MemoryMeter(client) as meter:
+            started = time.perf_counter()
+            estimator.fit(dataset)
+            seconds = time.perf_counter() - started
+        found = scores(estimator, test)
+        data = job.data if isinstance(job.data, str) else ", ".join(job.data)
+        place = place_of(client)
+        return Trained(estimator, data, dataset, plan, seconds, meter.peak, place, found)
+
+
+def prepare(job: Job) -> tuple[Any, Dataset, Dataset | None]:
+    """Return a job's unfitted estimator, its training rows and its held-out rows.
+
+    Raises
+    ------
+    ValueError
+        For anything wrong with the job that can be told without reading rows.
+    """
+    estimator = make_estimator(job.estimator, job.params)
+    if estimator.needs.target and job.target is None:
+        raise ValueError(f"{job.estimator} predicts something: say which column with --target")
+    dataset = open_data(job.data, job.target, job.weight, job.features)
+    if job.test_data is None:
+        return estimator, dataset, None
+    return estimator, dataset, open_data(job.test_data, job.target, job.weight, job.features)
+
+
+def scores(model: Any, test: Dataset | None) -> dict[str, float]:
+    """Return how good a model is: what it knows from the fit, and the score of held-out rows."""
+    found: dict[str, float] = {}
+    if hasattr(model, "inertia_"):
+        found["Inertia"] = float(model.inertia_)
+    elif hasattr(model, "summary") and np.ndim(model.intercept_) == 0:
+        found["R²"] = model.summary().r_squared
+    if test is not None and hasattr(model, "score"):
+        name = "Inertia" if hasattr(model, "inertia_") else "R²"
+        found[f"{name}, held out"] = abs(float(model.score(test)))
+    return found
+
+
+def place_of(client: Client | None) -> str:
+    """Say in words what a fit ran on."""
+    if client is None:
+        return f"threads of this process, {len(os.sched_getaffinity(0))} processors"
+    threads = list(client.nthreads().values())
+    address = client.scheduler.address
+    return f"Dask cluster at {address}: {len(threads)} workers, {sum(threads)} threads"
+
+
+def check_folder(job: Job, resume: bool, overwrite: bool) -> None:
+    """Refuse to write over a model, or over a fit that could be resumed, unless told to.
+
+    Raises
+    ------
+    ValueError
+        Saying how to go on.
+    """
+    if overwrite:
+        return
+    there = [name for name in FILES if (job.folder / name).exists()]
+    if there:
+        raise ValueError(f"{job.folder} holds {there[0]} already: --overwrite replaces it")
+    if (job.checkpoint_folder / CHECKPOINT_FILE).exists() and not resume:
+        raise ValueError(
+            f"{job.checkpoint_folder} holds the checkpoint of a fit that was stopped: "
+            "--resume goes on from it, --overwrite starts again"
+        )
+
+
+def save(job: Job, trained: Trained) -> None:
+    """Write a trained job's folder, the model last."""
+    folder, text = job.folder, job.to_toml()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "job.toml", text)
+    write_text(folder / "versions.json", json.dumps(versions(), indent=2) + "\n")
+    write_text(folder / "history.csv", trained.model.history_.to_csv())
+    write_text(folder / "report.html", fit_report(trained, text, versions()))
+    save_model(trained.model, folder / "model.skops")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a model was trained with."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

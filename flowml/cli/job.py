@@ -1,0 +1,138 @@
+"""The job: everything that ``flowml fit`` is told, from flags or from a TOML file."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from flowml.cli import toml
+from flowml.cli.catalogue import nearest
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "data": (str, list),
+    "target": (str, list),
+    "features": (list,),
+    "workers": (int,),
+    "params": (dict,),
+}
+"""What a key's value may be in a file, where it isn't text."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train.
+
+    Parameters
+    ----------
+    estimator : str
+        Such as ``linear_model.Ridge``.
+    data : str or list of str
+        Paths, globs or URLs of the training rows.
+    out : str
+        Folder for the model.
+    target : str or list of str, optional
+        Columns to predict; for ``.npy`` and Zarr the path of the array that holds them.
+    weight : str, optional
+        Column of sample weights; for ``.npy`` and Zarr the path of the array that holds them.
+    features : list of str, optional
+        Columns to learn from; by default all but the target and the weight.
+    test_data : str or list of str, optional
+        Held-out rows for the score.
+    scheduler : str, optional
+        Address of a running Dask cluster.
+    workers : int, optional
+        Start a local cluster of so many processes.
+    checkpoint : str, optional
+        Folder for the checkpoint, by default ``checkpoint`` in `out`.
+    params : dict
+        The estimator's parameters.
+    """
+
+    estimator: str
+    data: Any
+    out: str
+    target: Any = None
+    weight: str | None = None
+    features: list[str] | None = None
+    test_data: Any = None
+    scheduler: str | None = None
+    workers: int | None = None
+    checkpoint: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the model goes."""
+        return Path(self.out)
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where the checkpoint goes."""
+        return Path(self.checkpoint) if self.checkpoint else self.folder / "checkpoint"
+
+    def to_toml(self) -> str:
+        """Write the job as a file that ``flowml fit`` takes."""
+        return toml.dumps(asdict(self))
+
+
+def make_job(settings: Mapping[str, Any]) -> Job:
+    """Make a job of settings, checking their keys and types.
+
+    Raises
+    ------
+    ValueError
+        For a key that doesn't exist (the nearest is named), one that is missing, or a value of
+        the wrong type.
+
+    Examples
+    --------
+    >>> make_job({"estimator": "cluster.KMeans", "data": "a.npy", "out": "model"}).target
+    """
+    known = [entry.name for entry in fields(Job)]
+    for key, value in settings.items():
+        if key not in known:
+            raise ValueError(f"a job has no key {key!r}{nearest(key, known)}")
+        _check_type(key, value)
+    for key in ("estimator", "data", "out"):
+        if not settings.get(key):
+            raise ValueError(f"the job doesn't say {key}: give --{key}, or {key} = … in its file")
+    if settings.get("scheduler") and settings.get("workers"):
+        raise ValueError("scheduler and workers exclude each other: run there, or start a cluster")
+    if settings.get("workers", 1) < 1:
+        raise ValueError(f"workers = {settings['workers']} must be at least 1")
+    return Job(**settings)
+
+
+def read_job(path: Path) -> dict[str, Any]:
+    """Read a job's settings from TOML.
+
+    Raises
+    ------
+    ValueError
+        If it can't be read as TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} can't be read as TOML: {error}") from error
+
+
+def settings_of(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a job's file and flags; flags win, parameter by parameter."""
+    settings = {} if path is None else read_job(path)
+    given = {key: value for key, value in flags.items() if value not in (None, (), [], {})}
+    if isinstance(settings.get("params"), dict) and "params" in given:
+        given["params"] = settings["params"] | given["params"]
+    return settings | given
+
+
+def _check_type(key: str, value: Any) -> None:
+    wanted = TYPES.get(key, (str,))
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        names = " or ".join(
+            {str: "text", list: "a list", int: "a whole number", dict: "a table"}[t] for t in wanted
+        )
+        raise ValueError(f"{key} = {value!r} in the job must be {names}")
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{key} = {value!r} in the job must be a list of text")

@@ -1,0 +1,22 @@
+"""The command ``flowml plan``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import flowml
+from flowml.cli.connection import connection
+from flowml.cli.fitting import prepare
+from flowml.cli.options import job_of, job_options
+from flowml.config import config_context
+
+
+@click.command("plan")
+@job_options
+def command(job_file: Path | None, **flags: Any) -> None:
+    """Say what a job will cost, before it is paid; takes what ``flowml fit`` takes."""
+    job = job_of(job_file, flags)
+    estimator, dataset, _ = prepare(job)
+    with connection(job.scheduler, job.workers) as client, config_context(client=client):
+        click.echo(str(flowml.plan(estimator, dataset)))
