@@ -130,10 +130,13 @@ class RowGroup:
         X = np.empty((n_rows, len(columns.features)), dtype)
         beside = np.empty((len(columns.beside_X), n_rows))
         size = max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)
+        work = np.empty((len(columns.features), size), dtype)
         low = 0
         for batch in self._batches(size):
             high = low + batch.num_rows
-            X[low:high] = np.array([to_floats(batch.column(c)) for c in columns.features], dtype).T
+            for row, column in zip(work, columns.features, strict=True):
+                row[: batch.num_rows] = to_floats(batch.column(column))
+            X[low:high] = work[:, : batch.num_rows].T
             for row, column in zip(beside, columns.beside_X, strict=True):
                 row[low:high] = to_floats(batch.column(column))
             low = high
