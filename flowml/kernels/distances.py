@@ -88,6 +88,11 @@ def prepare(centers: Array, shift: Array, dtype: Any) -> Geometry:
     )
 
 
+def limits(geometry: Geometry) -> tuple[float, float, float]:
+    """Return what `rounding` needs to know of the centres."""
+    return geometry.slack, geometry.reach, geometry.lever
+
+
 def slice_rows(n_centers: int) -> int:
     """Return how many rows to take at a time so that their products stay in the cache."""
     return int(np.clip((1 << 15) // n_centers, 128, 2048))
@@ -137,8 +142,7 @@ def nearest(X: Matrix, radius: Array, geometry: Geometry) -> Nearest:
     ties = scratch("ties", (m,), np.int64)
     found = Nearest(np.empty(m, np.int32), np.empty(m), np.empty(m))
     _two_nearest(product, geometry.offsets, best, second, found.labels)
-    limits = (geometry.slack, geometry.reach, geometry.lever)
-    count = _bounds(best, second, radius, *limits, found.upper, found.lower, ties)
+    count = _bounds(best, second, radius, limits(geometry), found.upper, found.lower, ties)
     if count:
         _settle(X, ties[:count], product, best, radius, geometry, found.labels)
     return found
@@ -153,13 +157,12 @@ def _settle(
     geometry: Geometry,
     labels: Array,
 ) -> None:
-    limits = (geometry.slack, geometry.reach, geometry.lever)
     step = max(1, TIE_ELEMENTS // max(1, X.shape[1])) if is_sparse(X) else len(ties)
     for low in range(0, len(ties), step):
         rows = ties[low : low + step]
         dense = X[rows].toarray() if is_sparse(X) else X[rows]
         _settle_ties(
-            plain(dense), rows, product, geometry.offsets, best, radius, limits,
+            plain(dense), rows, product, geometry.offsets, best, radius, limits(geometry),
             geometry.centers, labels,
         )  # fmt: skip
 
@@ -221,8 +224,9 @@ def rounding(radius, slack, reach, lever):
 
 
 @njit(cache=True, nogil=True)
-def _bounds(best, second, radius, slack, reach, lever, upper, lower, ties):
+def _bounds(best, second, radius, limits, upper, lower, ties):
     """Bound the distances of each row and list the rows whose label isn't proven."""
+    slack, reach, lever = limits
     for i in range(len(best)):
         error = rounding(radius[i], slack, reach, lever)
         square = radius[i] * radius[i]

@@ -23,19 +23,18 @@ class ExactSums(NamedTuple):
 
     Attributes
     ----------
-    high, low : ndarray of shape (k, p + 1)
-    coarse, fine : ndarray of shape (p + 1,)
-        Adding and subtracting these rounds to the grids of `high` and `low`.
+    parts : ndarray of shape (k, 2, p + 1)
+        High and low parts.
+    grids : ndarray of shape (2, p + 1)
+        Adding and subtracting these rounds to the grids of the parts.
     """
 
-    high: Array
-    low: Array
-    coarse: Array
-    fine: Array
+    parts: Array
+    grids: Array
 
     def total(self) -> Array:
-        """Return the sums, rounded once."""
-        return self.high + self.low
+        """Return the sums, rounded once: of shape (k, p + 1)."""
+        return self.parts[:, 0] + self.parts[:, 1]
 
 
 def empty_sums(k: int, maxima: Array, n_rows: int) -> ExactSums:
@@ -52,11 +51,10 @@ def empty_sums(k: int, maxima: Array, n_rows: int) -> ExactSums:
     """
     exponents = np.maximum(np.frexp(maxima)[1], SMALLEST_EXPONENT).astype(np.int64)
     bits = max(2, int(n_rows).bit_length())
-    shape = (k, len(maxima))
     with np.errstate(over="ignore"):  # infinite grids make the sums NaN, which the fold reports
         coarse = np.ldexp(1.5, exponents + bits - 1)
         fine = np.ldexp(1.5, exponents + 2 * bits - 54)
-    return ExactSums(np.zeros(shape), np.zeros(shape), coarse, fine)
+    return ExactSums(np.zeros((k, 2, len(maxima))), np.stack([coarse, fine]))
 
 
 def column_maxima(X: Matrix, weight: Array | None, maxima: Array) -> None:
@@ -120,48 +118,39 @@ def _maxima_csr(data, indices, indptr, weight, maxima):
 
 
 @njit(cache=True, nogil=True)
-def _move(X, weight, rows, before, after, high, low, coarse, fine):
+def _add(value, label, j, parts, grids):
+    high = (value + grids[0, j]) - grids[0, j]
+    parts[label, 0, j] += high
+    parts[label, 1, j] += ((value - high) + grids[1, j]) - grids[1, j]
+
+
+@njit(cache=True, nogil=True)
+def _move(X, weight, rows, before, after, parts, grids):
     p = X.shape[1]
     weighted = len(weight) > 0
     for i in rows:
-        old, new = before[i], after[i]
         w = weight[i] if weighted else 1.0
-        if old < 0:
+        new, old = after[i], before[i]
+        for j in range(p):
+            _add(w * X[i, j], new, j, parts, grids)
+        _add(w, new, p, parts, grids)
+        if old >= 0:
             for j in range(p):
-                value = w * X[i, j]
-                upper = (value + coarse[j]) - coarse[j]
-                high[new, j] += upper
-                low[new, j] += ((value - upper) + fine[j]) - fine[j]
-        else:
-            for j in range(p):
-                value = w * X[i, j]
-                upper = (value + coarse[j]) - coarse[j]
-                lower = ((value - upper) + fine[j]) - fine[j]
-                high[new, j] += upper
-                low[new, j] += lower
-                high[old, j] -= upper
-                low[old, j] -= lower
-        _move_one(w, p, old, new, high, low, coarse, fine)
+                _add(-w * X[i, j], old, j, parts, grids)
+            _add(-w, old, p, parts, grids)
 
 
 @njit(cache=True, nogil=True)
-def _move_csr(data, indices, indptr, weight, rows, before, after, high, low, coarse, fine):
-    p = high.shape[1] - 1
+def _move_csr(data, indices, indptr, weight, rows, before, after, parts, grids):
+    p = parts.shape[2] - 1
     weighted = len(weight) > 0
     for i in rows:
         w = weight[i] if weighted else 1.0
+        new, old = after[i], before[i]
         for at in range(indptr[i], indptr[i + 1]):
-            value = w * data[at]
-            _move_one(value, indices[at], before[i], after[i], high, low, coarse, fine)
-        _move_one(w, p, before[i], after[i], high, low, coarse, fine)
-
-
-@njit(cache=True, nogil=True)
-def _move_one(value, j, old, new, high, low, coarse, fine):
-    upper = (value + coarse[j]) - coarse[j]
-    lower = ((value - upper) + fine[j]) - fine[j]
-    high[new, j] += upper
-    low[new, j] += lower
-    if old >= 0:
-        high[old, j] -= upper
-        low[old, j] -= lower
+            _add(w * data[at], new, indices[at], parts, grids)
+        _add(w, new, p, parts, grids)
+        if old >= 0:
+            for at in range(indptr[i], indptr[i + 1]):
+                _add(-w * data[at], old, indices[at], parts, grids)
+            _add(-w, old, p, parts, grids)

@@ -17,6 +17,7 @@ from flowml.kernels.distances import (
     REORDER,
     Geometry,
     label_distances,
+    limits,
     nearest,
     plain,
     prepare,
@@ -25,14 +26,16 @@ from flowml.kernels.distances import (
     slice_rows,
 )
 from flowml.kernels.exact_sums import ExactSums, column_maxima, empty_sums, move_rows
-from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest, no_candidates
+from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest
 from flowml.kernels.fold import Fold, Memory
-from flowml.kernels.rows import Array, Matrix, Rows, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features, slices
 from flowml.kernels.scratch import scratch
 
 MEMORY = "lloyd"
 MEMORY_PER_ROW = 28
 """Bytes: a label, a radius and two bounds."""
+MOST = 0.35
+"""Share of open rows above which a leaf is taken whole."""
 GROWTH = 1 + 4 * float(np.finfo(np.float64).eps)
 """Widens a bound by more than the rounding of one addition."""
 
@@ -136,15 +139,16 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
     if leaf is None or fresh:
         leaf = survey(ask, rows)
     geometry = prepare(ask.centers, ask.shift, rows[0].X.dtype)
-    drift = _drift(leaf.centers, ask.centers)
-    low = 0
-    for part in slices(rows, slice_rows(len(ask.centers))):
-        high = low + part.X.shape[0]
-        X, here = plain(part.X), slice(low, high)
-        todo = None if fresh else _unproven(leaf, here, X, ask, geometry, drift)
-        if todo is None or len(todo):
-            _relabel(leaf, here, X, part.weight, geometry, todo)
-        low = high
+    todo = None if fresh else _unsettled(leaf, ask, geometry)
+    start = 0
+    for block in rows:
+        end = start + block.X.shape[0]
+        if todo is None:
+            _relabel_all(leaf, start, block, geometry)
+        else:
+            mine = todo[np.searchsorted(todo, start) : np.searchsorted(todo, end)]
+            _relabel_rows(leaf, start, block, geometry, mine)
+        start = end
     leaf.centers = ask.centers
     if ask.remember:
         memory[MEMORY] = leaf
@@ -210,43 +214,56 @@ def _same_run(leaf: LeafState, ask: LloydAsk) -> bool:
     return leaf.centers.shape == ask.centers.shape and np.array_equal(leaf.shift, ask.shift)
 
 
-def _unproven(
-    leaf: LeafState, here: slice, X: Matrix, ask: LloydAsk, geometry: Geometry, drift: Drift
-) -> Array | None:
-    """Return the rows whose label the bounds don't prove; None where it's better to redo all."""
-    labels, radius, upper = leaf.labels[here], leaf.radius[here], leaf.upper[here]
-    rows = scratch("rows", (len(labels),), np.int64)
-    limits = (geometry.slack, geometry.reach, geometry.lever)
-    reach = leaf.lower[here]
-    count = _screen(labels, radius, upper, reach, *drift, ask.gaps, limits, rows)
-    if 2 * count > len(labels):
-        return None
-    if count and not is_sparse(X):
-        centers = ask.centers
-        count = _tighten(X, labels, radius, upper, reach, centers, ask.gaps, limits, rows[:count])
-    return rows[:count]
+def _unsettled(leaf: LeafState, ask: LloydAsk, geometry: Geometry) -> Array | None:
+    """Move the bounds to the new centres and return the rows that they leave open.
+
+    None where these are so many that taking all rows in order is cheaper than picking them.
+    """
+    n_rows = len(leaf.labels)
+    rows = scratch("unsettled", (n_rows,), np.int64)
+    bounds = (leaf.labels, leaf.radius, leaf.upper, leaf.lower)
+    drift = _drift(leaf.centers, ask.centers)
+    count = _screen(*bounds, *drift, ask.gaps, limits(geometry), rows)
+    return None if count > MOST * n_rows else rows[:count]
 
 
-def _relabel(
-    leaf: LeafState,
-    here: slice,
-    X: Matrix,
-    weight: Array | None,
-    geometry: Geometry,
-    todo: Array | None,
+def _relabel_all(leaf: LeafState, start: int, block: Block, geometry: Geometry) -> None:
+    n_rows, size = block.X.shape[0], slice_rows(len(geometry.centers))
+    for low in range(0, n_rows, size):
+        rows = slice(low, min(low + size, n_rows))
+        _relabel(leaf, slice(start + low, start + rows.stop), block, rows, geometry)
+
+
+def _relabel_rows(
+    leaf: LeafState, start: int, block: Block, geometry: Geometry, todo: Array
 ) -> None:
-    """Find the labels of some rows (None for all) from all distances, and move what changed."""
-    labels, radius = leaf.labels[here], leaf.radius[here]
-    rows: Any = slice(None) if todo is None else todo
-    chosen = X if todo is None else plain(X[todo])
-    found = nearest(chosen, radius[rows], geometry)
-    leaf.upper[here][rows] = found.upper
-    leaf.lower[here][rows] = found.lower
-    moved = np.flatnonzero(found.labels != labels[rows])
+    X, size = block.X, slice_rows(len(geometry.centers))
+    if len(todo) and not is_sparse(X) and X.flags.c_contiguous:
+        bounds = (leaf.labels, leaf.radius, leaf.upper, leaf.lower)
+        count = _tighten(plain(X), start, *bounds, geometry.centers, limits(geometry), todo)
+        todo = todo[:count]
+    for low in range(0, len(todo), size):
+        at = todo[low : low + size]
+        _relabel(leaf, at, block, at - start, geometry)
+
+
+def _relabel(leaf: LeafState, at: Any, block: Block, rows: Any, geometry: Geometry) -> None:
+    """Find the labels of some rows from all distances, and move what changed.
+
+    Parameters
+    ----------
+    leaf : LeafState
+    at, rows : slice or ndarray of int64
+        The rows' places in the leaf and in the block.
+    """
+    X, labels = plain(block.X[rows]), leaf.labels[at]
+    found = nearest(X, leaf.radius[at], geometry)
+    leaf.upper[at], leaf.lower[at] = found.upper, found.lower
+    moved = np.flatnonzero(found.labels != labels)
     if len(moved):
-        chosen_weight = None if weight is None else weight[rows]
-        move_rows(leaf.sums, chosen, chosen_weight, moved, labels[rows], found.labels)
-        labels[rows] = found.labels
+        weight = None if block.weight is None else block.weight[rows]
+        move_rows(leaf.sums, X, weight, moved, labels, found.labels)
+        leaf.labels[at] = found.labels
 
 
 @njit(cache=True, nogil=True)
@@ -271,7 +288,7 @@ def _screen(labels, radius, upper, lower, each, others, gaps, limits, rows):
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _tighten(X, labels, radius, upper, lower, centers, gaps, limits, rows):
+def _tighten(X, start, labels, radius, upper, lower, centers, limits, rows):
     """Measure the distance to the row's own centre, and keep the rows that it doesn't settle."""
     slack, reach, lever = limits
     count = 0
@@ -279,13 +296,11 @@ def _tighten(X, labels, radius, upper, lower, centers, gaps, limits, rows):
         label = labels[i]
         total = 0.0
         for j in range(X.shape[1]):
-            d = X[i, j] - centers[label, j]
+            d = X[i - start, j] - centers[label, j]
             total += d * d
         error = rounding(radius[i], slack, reach, lever)
         upper[i] = np.sqrt(total + error)
-        apart = 2 * gaps[label] - upper[i]
-        apart = lower[i] if lower[i] > apart else apart
-        if apart > 0.0 and apart * apart - total > 3 * error:
+        if lower[i] > 0.0 and lower[i] * lower[i] - total > 3 * error:
             continue
         rows[count] = i
         count += 1
