@@ -11,7 +11,12 @@ import click
 
 from flowml import __version__
 
-COMMANDS = ("fit", "predict", "plan", "demo")
+COMMANDS = {
+    "fit": "Train a model from files on disk.",
+    "predict": "Score files with a saved model.",
+    "plan": "Say what a job will cost, before it is paid.",
+    "demo": "Train on real data that come with flowml.",
+}
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 INTERRUPTED = 130
 
@@ -28,6 +33,11 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return import_module(f"flowml.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a user's error is one line and code 1, an interrupt code 130."""

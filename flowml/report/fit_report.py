@@ -16,6 +16,7 @@ from flowml.report.page import (
     facts,
     figure,
     key_figures,
+    measures,
     note,
     number,
     table,
@@ -54,8 +55,7 @@ def fit_report(trained: Trained, job: str, versions: Mapping[str, str]) -> str:
         Section("What was trained", [facts(description(trained))]),
         *result_sections(trained),
         Section("Plan and measured", list(_costs(trained))),
-        Section("Job", [code(job)]),
-        Section("Versions", [facts(versions)]),
+        Section("Job", [code(job), note(", ".join(f"{k} {v}" for k, v in versions.items()))]),
     ]
     lead = f"Trained on {trained.data}, {datetime.now():%d %B %Y, %H:%M}."
     footer = f"Written by flowml {versions['flowml']}."
@@ -117,7 +117,7 @@ def _coefficients(trained: Trained) -> Iterator[Markup]:
         drawings.bars, statistic, "coefficient, in units of its standard error (t statistic)"
     )
     yield table(summary.coefficients)
-    yield facts(
+    yield measures(
         {
             label: number(float(summary.measures[name]))
             for name, label in MEASURES.items()

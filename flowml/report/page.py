@@ -1,6 +1,7 @@
 """A page of sections: one HTML file that needs nothing but itself."""
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -66,11 +67,7 @@ def key_figures(figures: Mapping[str, str]) -> Markup:
     >>> print(key_figures({"Rows": "1,000"}))
     <dl class="figures"><div><dt>Rows</dt><dd>1,000</dd></div></dl>
     """
-    cells = (
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value)
-        for name, value in figures.items()
-    )
-    return _wrap('<dl class="figures">', cells, "</dl>")
+    return _numbers("figures", figures)
 
 
 def text(words: str) -> Markup:
@@ -95,6 +92,11 @@ def facts(pairs: Mapping[str, str]) -> Markup:
         for name, value in pairs.items()
     )
     return _wrap('<div class="scroll"><table><tbody>', rows, "</tbody></table></div>")
+
+
+def measures(pairs: Mapping[str, str]) -> Markup:
+    """Show many short numbers in a grid."""
+    return _numbers("measures", pairs)
 
 
 def table(frame: pd.DataFrame) -> Markup:
@@ -150,12 +152,15 @@ def number(value: object) -> str:
 
     Examples
     --------
-    >>> number(1234567), number(0.000123456789), number(41234.5678), number("text")
-    ('1,234,567', '0.000123457', '41,234.6', 'text')
+    >>> number(1234567), number(0.000123456789), number(-3785020.44), number(float("nan"))
+    ('1,234,567', '0.000123457', '-3,785,020', '—')
     """
     if isinstance(value, float):
-        whole = 1e3 <= abs(value) < 1e6
-        return f"{value:,.{6 - len(str(int(abs(value))))}f}" if whole else f"{value:.6g}"
+        if math.isnan(value):
+            return "—"
+        if 1e3 <= abs(value) < 1e12:
+            return f"{value:,.{max(0, 6 - len(str(int(abs(value)))))}f}"
+        return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
@@ -186,6 +191,14 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def _numbers(style: str, pairs: Mapping[str, str]) -> Markup:
+    cells = (
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value)
+        for name, value in pairs.items()
+    )
+    return _wrap(f'<dl class="{style}">', cells, "</dl>")
 
 
 def _wrap(start: str, parts: Iterable[Markup], end: str) -> Markup:
