@@ -105,6 +105,8 @@ def adopt(
     if is_lazy(X):
         dataset = adopt_lazy(X, y, sample_weight)
         validate_schema(estimator, dataset.schema, reset)
+        if dataset.n_rows == 0:
+            raise ValueError("X has 0 rows: there is nothing to fit")
         if needs.target and dataset.schema.n_targets == 0:
             raise ValueError(_needs_target(estimator))
         if dataset.schema.sparse and not needs.sparse:

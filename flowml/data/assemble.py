@@ -54,13 +54,19 @@ def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:
     """Return a chunk of X as a C-ordered array or CSR array of `dtype`."""
     if is_sparse(X):
         return sp.csr_array(X).astype(dtype, copy=False)
-    values = X.to_numpy(dtype=dtype) if hasattr(X, "to_numpy") else np.asarray(X, dtype=dtype)
-    return np.ascontiguousarray(values)
+    return to_floats(X, dtype)
+
+
+def to_floats(values: Any, dtype: Any = np.float64) -> Array:
+    """Return an array, series or frame as a C-ordered array; missing values become NaN."""
+    if hasattr(values, "to_numpy"):
+        values = values.to_numpy(dtype=dtype, na_value=np.nan)
+    return np.ascontiguousarray(values, dtype=dtype)
 
 
 def to_target(y: Any, schema: Schema) -> Array:
     """Return a chunk of y as float64, with the schema's number of dimensions."""
-    values = np.ascontiguousarray(np.asarray(y, dtype=np.float64))
+    values = to_floats(y)
     return values.reshape(-1) if schema.y_is_1d else values.reshape(len(values), schema.n_targets)
 
 
@@ -72,7 +78,7 @@ def to_weight(weight: Any, index: int) -> Array:
     ValueError
         If a weight is negative.
     """
-    values = np.ascontiguousarray(np.asarray(weight, dtype=np.float64).reshape(-1))
+    values = to_floats(weight).reshape(-1)
     if len(values) and values.min() < 0:
         raise ValueError(f"sample_weight holds a negative weight in block {index}")
     return values

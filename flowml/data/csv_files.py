@@ -16,7 +16,7 @@ from flowml.data.assemble import Assemble
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
-from flowml.data.parquet import is_numeric, to_floats
+from flowml.data.parquet import is_numeric, column_values
 from flowml.kernels.rows import Block
 
 BLOCK_BYTES = 16 << 20
@@ -142,8 +142,8 @@ class CSVLines:
         table = self._parse()
         X = np.empty((table.num_rows, len(self.columns.features)))
         for number, name in enumerate(self.columns.features):
-            X[:, number] = to_floats(table.column(name))
-        beside = [to_floats(table.column(name)) for name in self.columns.beside_X]
+            X[:, number] = column_values(table.column(name))
+        beside = [column_values(table.column(name)) for name in self.columns.beside_X]
         targets = beside[: len(self.columns.targets)]
         y = np.stack(targets, axis=1) if targets else None
         return self.assemble(X, y, None if self.columns.weight is None else beside[-1])

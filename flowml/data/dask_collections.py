@@ -7,6 +7,7 @@ import numpy as np
 from dask.array.utils import meta_from_array
 from dask.base import is_dask_collection, tokenize
 from dask.utils import is_dataframe_like, is_series_like
+from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype
 
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import DaskKeys
@@ -122,14 +123,11 @@ def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
     TypeError
         If a column isn't numeric.
     """
-    if is_dataframe_like(X):
-        names = tuple(str(column) for column in X.columns)
-        dtypes = list(X.dtypes)
-        for column, dtype in zip(names, dtypes, strict=True):
-            if not (np.issubdtype(dtype, np.number) or np.issubdtype(dtype, np.bool_)):
-                raise TypeError(f"column {column!r} of X has dtype {dtype}: encode it as numbers")
-    else:
-        names, dtypes = None, [X.dtype]
+    names = tuple(str(column) for column in X.columns) if is_dataframe_like(X) else None
+    dtypes = _numeric_dtypes(X, "X")
+    for values, name in ((y, "y"), (weight, "sample_weight")):
+        if values is not None:
+            _numeric_dtypes(values, name)
     narrow = all(dtype == np.float32 for dtype in dtypes)
     is_1d = y is None or y.ndim == 1
     return Schema(
@@ -142,6 +140,21 @@ def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
         weighted=weight is not None,
         sparse=not is_dataframe_like(X) and hasattr(meta_from_array(X), "indptr"),
     )
+
+
+def _numeric_dtypes(values: Any, name: str) -> list[Any]:
+    """Return the dtypes of the columns, or of the array, all checked to be numeric."""
+    if is_dataframe_like(values):
+        dtypes = {f"column {column!r} of {name}": dtype for column, dtype in values.dtypes.items()}
+    else:
+        dtypes = {name: values.dtype}
+    for where, dtype in dtypes.items():
+        if not (is_any_real_numeric_dtype(dtype) or is_bool_dtype(dtype)):
+            raise TypeError(
+                f"{where} has dtype {dtype}, not real numbers: encode it as numbers first, or "
+                "leave it out"
+            )
+    return list(dtypes.values())
 
 
 def _target_names(y: Any) -> tuple[str, ...] | None:

@@ -135,10 +135,10 @@ class RowGroup:
         for batch in self._batches(size):
             high = low + batch.num_rows
             for row, column in zip(work, columns.features, strict=True):
-                row[: batch.num_rows] = to_floats(batch.column(column))
+                row[: batch.num_rows] = column_values(batch.column(column))
             X[low:high] = work[:, : batch.num_rows].T
             for row, column in zip(beside, columns.beside_X, strict=True):
-                row[low:high] = to_floats(batch.column(column))
+                row[low:high] = column_values(batch.column(column))
             low = high
         y = beside[: len(columns.targets)].T if columns.targets else None
         return self.assemble(X, y, None if columns.weight is None else beside[-1])
@@ -177,7 +177,7 @@ def read_footer(file: File) -> pq.FileMetaData:
         ) from error
 
 
-def to_floats(column: pa.Array) -> Array:
+def column_values(column: pa.Array) -> Array:
     """Return a column as numbers, with NaN where a value is missing."""
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         column = column.cast(pa.float64())

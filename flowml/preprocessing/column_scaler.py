@@ -99,6 +99,8 @@ class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, PassEstimator):
     def _learn(self: Scaler, X: Any, sample_weight: Any, before: Summary | None) -> Scaler:
         with self._training(X, None, sample_weight, reset=before is None) as session:
             summary = session.solve(STAGE, OnePass(self.fold)).summary
+            if not np.any(summary.weight):
+                raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
             self._summary = summary if before is None else self.fold.merge(before, summary)
             self._settle()
         return self
