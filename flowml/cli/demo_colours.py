@@ -24,7 +24,7 @@ from flowml.report.page import (
 try:
     from PIL import Image
 except ImportError:  # it comes with the plot extra, which the demo asks for
-    Image = None
+    Image = None  # type: ignore[assignment]
 
 NAMES = ("china.jpg", "flower.jpg")
 N_COLOURS = 32

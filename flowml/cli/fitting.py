@@ -144,7 +144,7 @@ def place_of(client: Client | None) -> str:
     if client is None:
         return f"threads of this process, {len(os.sched_getaffinity(0))} processors"
     threads = list(client.nthreads().values())
-    address = client.scheduler.address
+    address = client.scheduler_info()["address"]
     return f"Dask cluster at {address}: {len(threads)} workers, {sum(threads)} threads"
 
 

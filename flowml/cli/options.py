@@ -14,7 +14,7 @@ MANY = "give it several times for several, or separate them by commas"
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the job's file and flags; it takes them as `job_of` does."""
-    options = [
+    options: list[Callable[..., Any]] = [
         click.argument(
             "job_file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
         ),

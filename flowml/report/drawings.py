@@ -1,7 +1,8 @@
 """Plots as SVG that takes the page's colours, light or dark; needs matplotlib."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 except ImportError:  # the plot extra isn't installed: reports say so
-    mpl = None
+    mpl = None  # type: ignore[assignment]
 
 INK, SOFT, LINE, ACCENT, SECOND = "#010101", "#020202", "#030303", "#040404", "#050505"
 CSS = {
@@ -23,7 +24,7 @@ CSS = {
 }
 """Colours that stand for the page's own: replaced in the drawing's text."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 9.5,
     "text.color": INK,
@@ -71,7 +72,6 @@ def convergence(history: pd.DataFrame) -> str:
             axes.set_xlabel("pass")
             axes.set_title(column)
             axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.ticklabel_format(axis="y", useOffset=False) if column == "objective" else None
         if (history["change"].dropna() > 0).any():
             right.set_yscale("log")
         return to_svg(drawing)
@@ -151,5 +151,5 @@ def to_svg(drawing: "Figure") -> str:
     return svg[svg.index("<svg") :]
 
 
-def _labels(names: Sequence[object]) -> list[str]:
+def _labels(names: Iterable[object]) -> list[str]:
     return [str(name) for name in names]

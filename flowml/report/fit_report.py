@@ -1,7 +1,8 @@
 """The report of one fit: what was trained on what, what it took, and what came out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,7 +161,7 @@ def _costs(trained: Trained) -> Iterator[Markup]:
     yield table(pd.DataFrame([]))
 
 
-def _drawn(draw: object, *arguments: object) -> Iterator[Markup]:
+def _drawn(draw: Callable[..., str], *arguments: Any) -> Iterator[Markup]:
     yield figure(draw(*arguments)) if drawings.available() else note(drawings.MISSING)
 
 
