@@ -24,7 +24,11 @@ from flowml.report.page import Page, duration, key_figures
     help="Where data, models and the report go.",
 )
 def command(out: Path) -> None:
-    """Train on house prices and on the colours of two photographs, next to scikit-learn."""
+    """Train on real data that come with flowml.
+
+    House prices in California by linear models, beside scikit-learn's, and the colours of two
+    photographs by k-means. Writes one report.
+    """
     if not drawings.available():
         raise ImportError("the demo draws plots and pictures: pip install 'flowml[plot]'")
     started = time.perf_counter()

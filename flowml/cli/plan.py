@@ -15,7 +15,10 @@ from flowml.config import config_context
 @click.command("plan")
 @job_options
 def command(job_file: Path | None, **flags: Any) -> None:
-    """Say what a job will cost, before it is paid; takes what ``flowml fit`` takes."""
+    """Say what a job will cost, before it is paid.
+
+    Takes what 'flowml fit' takes, and reads no rows.
+    """
     job = job_of(job_file, flags)
     estimator, dataset, _ = prepare(job)
     with connection(job.scheduler, job.workers) as client, config_context(client=client):
