@@ -37,6 +37,10 @@ class Leaf:
         """Return the blocks, read now if they aren't kept."""
         return [load(source) for source in self.sources]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process."""
+        self.__dict__.update(state | {"sources": [align(source) for source in state["sources"]]})
+
 
 @dataclass
 class Shard:
@@ -71,11 +75,23 @@ def source_nbytes(source: BlockSource) -> int:
     return sum(int(part.nbytes) for part in parts)
 
 
+def align(value: Any) -> Any:
+    """Move arrays to aligned memory where they aren't: what came over a network may not be.
+
+    NumPy hands such arrays to BLAS by another route, which ends in other last bits.
+    """
+    if isinstance(value, np.ndarray):
+        return np.require(value, requirements="A")
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(align, value))
+    return value
+
+
 def make_shard(leaves: Leaves, owned: bool, keep: bool) -> Shard:
     """Gather a worker's leaves, loading their blocks once if they are to be kept."""
     return Shard(
         [
-            Leaf(number, [load(source) for source in sources] if keep else list(sources))
+            Leaf(number, [align(load(source) if keep else source) for source in sources])
             for number, sources in leaves
         ],
         owned,
@@ -105,4 +121,4 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Nodes:
     """Run one pass over a shard: the task that travels to the workers."""
     with one_blas_thread():
-        return summarise_leaves(shard.leaves, fold, ask)
+        return summarise_leaves(shard.leaves, fold, align(ask))
