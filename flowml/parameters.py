@@ -1,5 +1,7 @@
 """Checks of constructor parameters: what is wrong, and what is allowed."""
 
+from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -17,3 +19,49 @@ def check_flags(estimator: Any, *names: str) -> None:
             raise TypeError(
                 f"{type(estimator).__name__}({name}={value!r}): {name} must be True or False"
             )
+
+
+def check_integer(estimator: Any, name: str, least: int) -> None:
+    """Check that a parameter is a whole number of at least `least`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and what it is.
+    """
+    value = getattr(estimator, name)
+    what = f"{type(estimator).__name__}({name}={value!r}): {name} must be"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{what} a whole number")
+    if value < least:
+        raise ValueError(f"{what} at least {least}")
+
+
+def check_number(estimator: Any, name: str, least: float) -> None:
+    """Check that a parameter is a number of at least `least`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and what it is.
+    """
+    value = getattr(estimator, name)
+    what = f"{type(estimator).__name__}({name}={value!r}): {name} must be"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{what} a number")
+    if not least <= value < float("inf"):
+        raise ValueError(f"{what} at least {least} and finite")
+
+
+def check_choice(estimator: Any, name: str, choices: Sequence[str]) -> None:
+    """Check that a parameter is one of a few words.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what it is and what it may be.
+    """
+    value = getattr(estimator, name)
+    if not isinstance(value, str) or value not in choices:
+        allowed = ", ".join(map(repr, choices))
+        raise ValueError(f"{type(estimator).__name__}({name}={value!r}): {name} must be {allowed}")

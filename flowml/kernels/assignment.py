@@ -32,16 +32,16 @@ class Assignment(NamedTuple):
         Σ w |x - c|² over the rows and their nearest centres.
     rows : int
         Rows with a weight above zero.
-    counts : ndarray of shape (k,)
-        Rows of each cluster, those of weight zero included.
-    labels : list of ndarray of int32
-        One for each leaf, in order; empty where they weren't asked for.
+    weights : ndarray of shape (k,)
+        Weight of each cluster's rows.
+    labels : ndarray of int32
+        Of shape (n_rows,), in order; empty where they weren't asked for.
     """
 
     inertia: float
     rows: int
-    counts: Array
-    labels: list[Array]
+    weights: Array
+    labels: Array
 
 
 def summarise(ask: AssignmentAsk, rows: Rows, memory: Memory) -> Assignment:
@@ -50,15 +50,16 @@ def summarise(ask: AssignmentAsk, rows: Rows, memory: Memory) -> Assignment:
     distances = distances_of_leaf(rows, leaf.labels, ask.lloyd.centers)
     if rows[0].weight is not None:
         distances *= np.concatenate([block.weight for block in rows])
-    counts = np.bincount(leaf.labels, minlength=len(ask.lloyd.centers))
-    labels = [leaf.labels.copy()] if ask.labels else []
-    return Assignment(float(distances.sum()), leaf.rows, counts, labels)
+    weights = leaf.sums.total()[:, -1].copy()
+    labels = leaf.labels[: len(leaf.labels) if ask.labels else 0].copy()
+    return Assignment(float(distances.sum()), leaf.rows, weights, labels)
 
 
 def merge(left: Assignment, right: Assignment) -> Assignment:
     """Add two up."""
     inertia, rows = left.inertia + right.inertia, left.rows + right.rows
-    return Assignment(inertia, rows, left.counts + right.counts, left.labels + right.labels)
+    labels = np.concatenate([left.labels, right.labels])
+    return Assignment(inertia, rows, left.weights + right.weights, labels)
 
 
 def finite(summary: Assignment) -> bool:

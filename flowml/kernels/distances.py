@@ -29,6 +29,14 @@ TIE_ELEMENTS = 1 << 20
 """Elements of CSR rows that are made dense at a time to settle ties."""
 
 
+class Csr(NamedTuple):
+    """CSR rows as compiled loops take them."""
+
+    data: Array
+    indices: Array
+    indptr: Array
+
+
 class Geometry(NamedTuple):
     """Centres, prepared for products with rows.
 
@@ -52,6 +60,14 @@ class Geometry(NamedTuple):
     slack: float
     reach: float
     lever: float
+
+
+class Limits(NamedTuple):
+    """What the products say of each row: smallest and second smallest of offset + product."""
+
+    best: Array
+    second: Array
+    radius: Array
 
 
 class Nearest(NamedTuple):
@@ -78,19 +94,14 @@ def prepare(centers: Array, shift: Array, dtype: Any) -> Geometry:
     offsets = squares + 2 * (moved @ shift)
     unit = float(np.finfo(dtype).eps)
     return Geometry(
-        centers=np.ascontiguousarray(centers, np.float64),
-        shift=shift,
+        centers=np.array(centers, np.float64, order="C"),
+        shift=np.array(shift),
         scaled=np.ascontiguousarray(-2 * moved, dtype),
         offsets=offsets.astype(dtype),
         slack=(2 * centers.shape[1] + 16) * unit,
         reach=float(np.sqrt(squares.max(initial=0))),
         lever=float(np.linalg.norm(shift)),
     )
-
-
-def limits(geometry: Geometry) -> tuple[float, float, float]:
-    """Return what `rounding` needs to know of the centres."""
-    return geometry.slack, geometry.reach, geometry.lever
 
 
 def slice_rows(n_centers: int) -> int:
@@ -107,11 +118,16 @@ def plain(X: Matrix) -> Matrix:
     return view
 
 
+def csr(X: Matrix) -> Csr:
+    """Return the arrays of CSR rows."""
+    return Csr(X.data, X.indices, X.indptr)
+
+
 def radii(X: Matrix, shift: Array) -> Array:
     """Return |x - s| of each row."""
     out = np.empty(X.shape[0])
     if is_sparse(X):
-        _radii_csr(X.data, X.indptr, out)
+        _radii_csr(csr(X), out)
     else:
         _radii(X, shift, out)
     return out
@@ -142,9 +158,10 @@ def nearest(X: Matrix, radius: Array, geometry: Geometry) -> Nearest:
     ties = scratch("ties", (m,), np.int64)
     found = Nearest(np.empty(m, np.int32), np.empty(m), np.empty(m))
     _two_nearest(product, geometry.offsets, best, second, found.labels)
-    count = _bounds(best, second, radius, limits(geometry), found.upper, found.lower, ties)
+    limits = Limits(best, second, radius)
+    count = _bounds(limits, geometry, found.upper, found.lower, ties)
     if count:
-        _settle(X, ties[:count], product, best, radius, geometry, found.labels)
+        _settle(X, ties[:count], product, limits, geometry, found.labels)
     return found
 
 
@@ -152,8 +169,7 @@ def _settle(
     X: Matrix,
     ties: Array,
     product: Array,
-    best: Array,
-    radius: Array,
+    limits: Limits,
     geometry: Geometry,
     labels: Array,
 ) -> None:
@@ -161,10 +177,7 @@ def _settle(
     for low in range(0, len(ties), step):
         rows = ties[low : low + step]
         dense = X[rows].toarray() if is_sparse(X) else X[rows]
-        _settle_ties(
-            plain(dense), rows, product, geometry.offsets, best, radius, limits(geometry),
-            geometry.centers, labels,
-        )  # fmt: skip
+        _settle_ties(plain(dense), rows, product, limits, geometry, labels)
 
 
 def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
@@ -172,14 +185,46 @@ def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
     out = np.empty(X.shape[0])
     if is_sparse(X):
         squares = np.einsum("ij,ij->i", centers, centers)
-        _label_distances_csr(X.data, X.indices, X.indptr, labels, centers, squares, out)
+        _label_distances_csr(csr(X), labels, centers, squares, out)
     else:
         _label_distances(X, labels, centers, out)
     return out
 
 
+def label_rows(X: Matrix, centers: Array) -> Array:
+    """Return the nearest centre of each row of a block: of shape (n_rows,), int32."""
+    shift = common_point(centers, is_sparse(X))
+    geometry = prepare(centers, shift, X.dtype)
+    size, out = slice_rows(len(centers)), np.empty(X.shape[0], np.int32)
+    for low in range(0, X.shape[0], size):
+        part = plain(X[low : low + size])
+        out[low : low + size] = nearest(part, radii(part, shift), geometry).labels
+    return out
+
+
+def center_distances(X: Matrix, centers: Array) -> Array:
+    """Return the distance of each row of a block to each centre: of shape (n_rows, k)."""
+    shift = common_point(centers, is_sparse(X))
+    geometry = prepare(centers, shift, X.dtype)
+    size, out = slice_rows(len(centers)), np.empty((X.shape[0], len(centers)), X.dtype)
+    for low in range(0, X.shape[0], size):
+        part = plain(X[low : low + size])
+        radius = radii(part, shift)[:, np.newaxis]
+        squares = products(part, geometry).T + geometry.offsets + radius**2
+        # what may be zero but for rounding is measured term by term
+        rows, near = np.nonzero(squares <= 4 * rounding(radius, geometry))
+        squares[rows, near] = label_distances(plain(part[rows]), near, geometry.centers)
+        out[low : low + size] = np.sqrt(squares)
+    return out
+
+
+def common_point(centers: Array, sparse: bool) -> Array:
+    """Return a point near the rows; zero for sparse rows, which stay sparse."""
+    return np.zeros(centers.shape[1]) if sparse else centers.mean(axis=0, dtype=np.float64)
+
+
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _radii(X, shift, out):
+def _radii(X: Array, shift: Array, out: Array) -> None:
     for i in range(X.shape[0]):
         total = 0.0
         for j in range(X.shape[1]):
@@ -189,16 +234,16 @@ def _radii(X, shift, out):
 
 
 @njit(cache=True, nogil=True)
-def _radii_csr(data, indptr, out):
+def _radii_csr(X: Csr, out: Array) -> None:
     for i in range(len(out)):
         total = 0.0
-        for at in range(indptr[i], indptr[i + 1]):
-            total += np.float64(data[at]) * data[at]
+        for at in range(X.indptr[i], X.indptr[i + 1]):
+            total += np.float64(X.data[at]) * X.data[at]
         out[i] = np.sqrt(total)
 
 
 @njit(cache=True, nogil=True)
-def _two_nearest(product, offsets, best, second, labels):
+def _two_nearest(product: Array, offsets: Array, best: Array, second: Array, labels: Array) -> None:
     """Find the smallest and second smallest of offsets[j] + product[j, i] over j."""
     k, m = product.shape
     for i in range(m):
@@ -218,17 +263,18 @@ def _two_nearest(product, offsets, best, second, labels):
 
 
 @njit(cache=True, nogil=True)
-def rounding(radius, slack, reach, lever):
+def rounding(radius: float, geometry: Geometry) -> float:
     """Bound the rounding error of a squared distance."""
-    return slack * (radius + reach) * (radius + reach + lever)
+    near = radius + geometry.reach
+    return geometry.slack * near * (near + geometry.lever)
 
 
 @njit(cache=True, nogil=True)
-def _bounds(best, second, radius, limits, upper, lower, ties):
+def _bounds(limits: Limits, geometry: Geometry, upper: Array, lower: Array, ties: Array) -> int:
     """Bound the distances of each row and list the rows whose label isn't proven."""
-    slack, reach, lever = limits
+    best, second, radius = limits
     for i in range(len(best)):
-        error = rounding(radius[i], slack, reach, lever)
+        error = rounding(radius[i], geometry)
         square = radius[i] * radius[i]
         near = square + best[i] + error
         far = square + second[i] - error
@@ -237,19 +283,22 @@ def _bounds(best, second, radius, limits, upper, lower, ties):
     count = 0
     for i in range(len(best)):
         gap = np.float64(second[i]) - best[i]
-        if gap <= 2 * rounding(radius[i], slack, reach, lever):
+        if gap <= 2 * rounding(radius[i], geometry):
             ties[count] = i
             count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
-def _settle_ties(X, ties, product, offsets, best, radius, limits, centers, labels):
+def _settle_ties(
+    X: Array, ties: Array, product: Array, limits: Limits, geometry: Geometry, labels: Array
+) -> None:
     """Decide rows by distances summed in a fixed order; X holds the tied rows only."""
-    slack, reach, lever = limits
+    best, _, radius = limits
+    centers, offsets = geometry.centers, geometry.offsets
     for at in range(len(ties)):
         i = ties[at]
-        allowed = best[i] + 2 * rounding(radius[i], slack, reach, lever)
+        allowed = best[i] + 2 * rounding(radius[i], geometry)
         smallest = np.inf
         for j in range(centers.shape[0]):
             if product[j, i] + offsets[j] > allowed:
@@ -264,7 +313,7 @@ def _settle_ties(X, ties, product, offsets, best, radius, limits, centers, label
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _label_distances(X, labels, centers, out):
+def _label_distances(X: Array, labels: Array, centers: Array, out: Array) -> None:
     for i in range(X.shape[0]):
         label = labels[i]
         total = 0.0
@@ -275,11 +324,11 @@ def _label_distances(X, labels, centers, out):
 
 
 @njit(cache=True, nogil=True)
-def _label_distances_csr(data, indices, indptr, labels, centers, squares, out):
+def _label_distances_csr(X: Csr, labels: Array, centers: Array, squares: Array, out: Array) -> None:
     for i in range(len(out)):
         label = labels[i]
         total = squares[label]
-        for at in range(indptr[i], indptr[i + 1]):
-            value = np.float64(data[at])
-            total += value * (value - 2 * centers[label, indices[at]])
+        for at in range(X.indptr[i], X.indptr[i + 1]):
+            value = np.float64(X.data[at])
+            total += value * (value - 2 * centers[label, X.indices[at]])
         out[i] = total if total > 0.0 else 0.0

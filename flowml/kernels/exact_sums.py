@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from flowml.kernels.distances import Csr, csr
 from flowml.kernels.rows import Array, Matrix, is_sparse
 
 SMALLEST_EXPONENT = -800
@@ -61,7 +62,7 @@ def column_maxima(X: Matrix, weight: Array | None, maxima: Array) -> None:
     """Raise `maxima` (p + 1) to the largest |w x| of each column and the largest weight."""
     weights = weights_or_none(weight)
     if is_sparse(X):
-        _maxima_csr(X.data, X.indices, X.indptr, weights, maxima)
+        _maxima_csr(csr(X), weights, maxima)
     else:
         _maxima(X, weights, maxima)
     maxima[-1] = max(maxima[-1], 1.0 if weight is None else weight.max(initial=0.0))
@@ -84,9 +85,9 @@ def move_rows(
     """
     weights = weights_or_none(weight)
     if is_sparse(X):
-        _move_csr(X.data, X.indices, X.indptr, weights, rows, before, after, *sums)
+        _move_csr(csr(X), weights, rows, before, after, sums)
     else:
-        _move(X, weights, rows, before, after, *sums)
+        _move(X, weights, rows, before, after, sums)
 
 
 def weights_or_none(weight: Any) -> Array:
@@ -97,7 +98,7 @@ def weights_or_none(weight: Any) -> Array:
 
 
 @njit(cache=True, nogil=True)
-def _maxima(X, weight, maxima):
+def _maxima(X: Array, weight: Array, maxima: Array) -> None:
     weighted = len(weight) > 0
     for i in range(X.shape[0]):
         w = weight[i] if weighted else 1.0
@@ -107,7 +108,8 @@ def _maxima(X, weight, maxima):
 
 
 @njit(cache=True, nogil=True)
-def _maxima_csr(data, indices, indptr, weight, maxima):
+def _maxima_csr(X: Csr, weight: Array, maxima: Array) -> None:
+    data, indices, indptr = X
     weighted = len(weight) > 0
     for i in range(len(indptr) - 1):
         w = weight[i] if weighted else 1.0
@@ -118,14 +120,17 @@ def _maxima_csr(data, indices, indptr, weight, maxima):
 
 
 @njit(cache=True, nogil=True)
-def _add(value, label, j, parts, grids):
+def _add(value: float, label: int, j: int, parts: Array, grids: Array) -> None:
     high = (value + grids[0, j]) - grids[0, j]
     parts[label, 0, j] += high
     parts[label, 1, j] += ((value - high) + grids[1, j]) - grids[1, j]
 
 
 @njit(cache=True, nogil=True)
-def _move(X, weight, rows, before, after, parts, grids):
+def _move(
+    X: Array, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
+) -> None:
+    parts, grids = sums
     p = X.shape[1]
     weighted = len(weight) > 0
     for i in rows:
@@ -141,7 +146,11 @@ def _move(X, weight, rows, before, after, parts, grids):
 
 
 @njit(cache=True, nogil=True)
-def _move_csr(data, indices, indptr, weight, rows, before, after, parts, grids):
+def _move_csr(
+    X: Csr, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
+) -> None:
+    data, indices, indptr = X
+    parts, grids = sums
     p = parts.shape[2] - 1
     weighted = len(weight) > 0
     for i in rows:

@@ -17,7 +17,6 @@ from flowml.kernels.distances import (
     REORDER,
     Geometry,
     label_distances,
-    limits,
     nearest,
     plain,
     prepare,
@@ -84,19 +83,42 @@ class LloydSums(NamedTuple):
     far: Farthest
 
 
+class Bounds(NamedTuple):
+    """What is known of each row of a leaf.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), int32
+        -1 before the first pass.
+    radius : ndarray of shape (n,)
+        Distance to the shift.
+    upper : ndarray of shape (n,)
+        At least the distance to the label's centre.
+    lower : ndarray of shape (n,)
+        At most the distance to any other centre.
+    """
+
+    labels: Array
+    radius: Array
+    upper: Array
+    lower: Array
+
+
 @dataclass
 class LeafState:
-    """What a leaf remembers between passes; `labels` are the nearest of `centers`."""
+    """What a leaf remembers between passes; the labels are the nearest of `centers`."""
 
     centers: Array
     shift: Array
     rows: int
     scatter: float
-    radius: Array
-    labels: Array
-    upper: Array
-    lower: Array
+    bounds: Bounds
     sums: ExactSums
+
+    @property
+    def labels(self) -> Array:
+        """The nearest centre of each row."""
+        return self.bounds.labels
 
 
 def summarise(ask: LloydAsk, rows: Rows, memory: Memory) -> LloydSums:
@@ -178,10 +200,7 @@ def survey(ask: LloydAsk, rows: Rows) -> LeafState:
         shift=ask.shift,
         rows=count,
         scatter=scatter,
-        radius=radius,
-        labels=np.full(n_rows, -1, np.int32),
-        upper=np.empty(n_rows),
-        lower=np.empty(n_rows),
+        bounds=Bounds(np.full(n_rows, -1, np.int32), radius, np.empty(n_rows), np.empty(n_rows)),
         sums=empty_sums(len(ask.centers), maxima, n_rows),
     )
 
@@ -221,9 +240,8 @@ def _unsettled(leaf: LeafState, ask: LloydAsk, geometry: Geometry) -> Array | No
     """
     n_rows = len(leaf.labels)
     rows = scratch("unsettled", (n_rows,), np.int64)
-    bounds = (leaf.labels, leaf.radius, leaf.upper, leaf.lower)
     drift = _drift(leaf.centers, ask.centers)
-    count = _screen(*bounds, *drift, ask.gaps, limits(geometry), rows)
+    count = _screen(leaf.bounds, drift, np.array(ask.gaps), geometry, rows)
     return None if count > MOST * n_rows else rows[:count]
 
 
@@ -239,9 +257,7 @@ def _relabel_rows(
 ) -> None:
     X, size = block.X, slice_rows(len(geometry.centers))
     if len(todo) and not is_sparse(X) and X.flags.c_contiguous:
-        bounds = (leaf.labels, leaf.radius, leaf.upper, leaf.lower)
-        count = _tighten(plain(X), start, *bounds, geometry.centers, limits(geometry), todo)
-        todo = todo[:count]
+        todo = todo[: _tighten(plain(X), start, leaf.bounds, geometry, todo)]
     for low in range(0, len(todo), size):
         at = todo[low : low + size]
         _relabel(leaf, at, block, at - start, geometry)
@@ -256,20 +272,22 @@ def _relabel(leaf: LeafState, at: Any, block: Block, rows: Any, geometry: Geomet
     at, rows : slice or ndarray of int64
         The rows' places in the leaf and in the block.
     """
-    X, labels = plain(block.X[rows]), leaf.labels[at]
-    found = nearest(X, leaf.radius[at], geometry)
-    leaf.upper[at], leaf.lower[at] = found.upper, found.lower
+    bounds, X = leaf.bounds, plain(block.X[rows])
+    labels = bounds.labels[at]
+    found = nearest(X, bounds.radius[at], geometry)
+    bounds.upper[at], bounds.lower[at] = found.upper, found.lower
     moved = np.flatnonzero(found.labels != labels)
     if len(moved):
         weight = None if block.weight is None else block.weight[rows]
         move_rows(leaf.sums, X, weight, moved, labels, found.labels)
-        leaf.labels[at] = found.labels
+        bounds.labels[at] = found.labels
 
 
 @njit(cache=True, nogil=True)
-def _screen(labels, radius, upper, lower, each, others, gaps, limits, rows):
+def _screen(bounds: Bounds, drift: Drift, gaps: Array, geometry: Geometry, rows: Array) -> int:
     """Move the bounds along with the centres and list the rows that they no longer settle."""
-    slack, reach, lever = limits
+    labels, radius, upper, lower = bounds
+    each, others = drift
     count = 0
     for i in range(len(labels)):
         label = labels[i]
@@ -280,7 +298,7 @@ def _screen(labels, radius, upper, lower, each, others, gaps, limits, rows):
         lower[i] = low
         apart = 2 * gaps[label] - up
         apart = low if low > apart else apart
-        error = 2 * rounding(radius[i], slack, reach, lever)
+        error = 2 * rounding(radius[i], geometry)
         proven = apart > 0.0 and apart * apart - up * up > error
         rows[count] = i
         count += 0 if proven else 1
@@ -288,9 +306,10 @@ def _screen(labels, radius, upper, lower, each, others, gaps, limits, rows):
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _tighten(X, start, labels, radius, upper, lower, centers, limits, rows):
+def _tighten(X: Array, start: int, bounds: Bounds, geometry: Geometry, rows: Array) -> int:
     """Measure the distance to the row's own centre, and keep the rows that it doesn't settle."""
-    slack, reach, lever = limits
+    labels, radius, upper, lower = bounds
+    centers = geometry.centers
     count = 0
     for i in rows:
         label = labels[i]
@@ -298,7 +317,7 @@ def _tighten(X, start, labels, radius, upper, lower, centers, limits, rows):
         for j in range(X.shape[1]):
             d = X[i - start, j] - centers[label, j]
             total += d * d
-        error = rounding(radius[i], slack, reach, lever)
+        error = rounding(radius[i], geometry)
         upper[i] = np.sqrt(total + error)
         if lower[i] > 0.0 and lower[i] * lower[i] - total > 3 * error:
             continue

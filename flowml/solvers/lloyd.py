@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from flowml.kernels.distances import common_point
 from flowml.kernels.farthest import Farthest
 from flowml.kernels.fold import Fold
 from flowml.kernels.lloyd import LLOYD, LloydAsk, LloydSums
@@ -106,11 +107,6 @@ class Lloyd:
 
     def _shift(self) -> Array:
         return common_point(self.start, self.sparse)
-
-
-def common_point(centers: Array, sparse: bool) -> Array:
-    """Return a point near the rows; zero for sparse rows, which stay sparse."""
-    return np.zeros(centers.shape[1]) if sparse else centers.mean(axis=0)
 
 
 def ask_about(centers: Array, shift: Array, remember: bool, n_far: int = 0) -> LloydAsk:

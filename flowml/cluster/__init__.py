@@ -1,0 +1,5 @@
+"""Clustering."""
+
+from flowml.cluster.kmeans import KMeans
+
+__all__ = ["KMeans"]
