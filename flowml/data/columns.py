@@ -50,7 +50,12 @@ class Columns(NamedTuple):
 
 
 def choose_columns(
-    available: Sequence[str], where: str, target: Names, weight: str | None, features: Names
+    available: Sequence[str],
+    where: str,
+    target: Names,
+    weight: str | None,
+    features: Names,
+    index: Sequence[str] = (),
 ) -> Columns:
     """Sort a table's columns into features, targets and weight.
 
@@ -63,7 +68,9 @@ def choose_columns(
     target : str or list of str, optional
     weight : str, optional
     features : str or list of str, optional
-        By default all columns that are neither target nor weight.
+        By default all columns that are neither target, weight nor index.
+    index : sequence of str
+        Columns that only number or name the rows.
 
     Raises
     ------
@@ -73,7 +80,7 @@ def choose_columns(
     targets = _as_names(target)
     beside = targets if weight is None else (*targets, weight)
     if features is None:
-        chosen = tuple(name for name in available if name not in beside)
+        chosen = tuple(name for name in available if name not in (*beside, *index))
     else:
         chosen = _as_names(features)
     for name in (*beside, *chosen):

@@ -16,7 +16,7 @@ from flowml.data.assemble import Assemble
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
-from flowml.data.parquet import is_numeric, column_values
+from flowml.data.parquet import column_values, is_numeric
 from flowml.kernels.rows import Block
 
 BLOCK_BYTES = 16 << 20

@@ -44,7 +44,7 @@ def read_parquet(
     weight : str, optional
         Column of sample weights.
     features : str or list of str, optional
-        Columns of X, in this order; by default all others.
+        Columns of X, in this order; by default all others but a pandas index.
 
     Returns
     -------
@@ -74,7 +74,8 @@ def read_parquet(
     with ThreadPoolExecutor(FOOTER_THREADS, "flowml-footers") as pool:
         footers = list(pool.map(read_footer, files))
     schemas = [footer.schema.to_arrow_schema() for footer in footers]
-    columns = choose_columns(schemas[0].names, files[0].url, target, weight, features)
+    index = index_columns(schemas[0])
+    columns = choose_columns(schemas[0].names, files[0].url, target, weight, features, index)
     for file, schema in zip(files, schemas, strict=True):
         _check_columns(file, schema, columns, files[0], schemas[0] if features is None else None)
     schema = columns.schema(_common_dtype(schemas, columns))
@@ -184,6 +185,12 @@ def column_values(column: pa.Array) -> Array:
     return column.to_numpy(zero_copy_only=False)
 
 
+def index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns in which pandas keeps a frame's index."""
+    described = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in described if isinstance(name, str)]
+
+
 def is_numeric(kind: pa.DataType) -> bool:
     """Tell whether values of an Arrow type can be read as numbers."""
     types = pa.types
@@ -205,7 +212,7 @@ def _check_columns(
         if not is_numeric(schema.field(name).type):
             raise not_numeric(name, file.url, str(schema.field(name).type))
     for name in schema.names:
-        if whole is not None and name not in whole.names:
+        if whole is not None and name not in (*whole.names, *index_columns(schema)):
             raise ValueError(
                 f"{file.url} has a column {name!r} that {first.url} has not: choose the columns "
                 "with features="

@@ -1,0 +1,275 @@
+"""What bad input gets: an error that names what, where and what to do; the estimator unchanged."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import flowml
+from flowml.linear_model import LinearRegression
+from flowml.preprocessing import MinMaxScaler, StandardScaler
+
+N, P, BLOCK = 60, 3, 20
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(0).normal(size=(N, P))
+    return X, X @ [1.0, 2.0, 3.0] + 4.0
+
+
+def frame() -> pd.DataFrame:
+    X, y = data()
+    return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y, "w": np.ones(N)})
+
+
+def write(folder: Path, rows: pd.DataFrame, name: str = "rows.parquet", groups: int = BLOCK) -> str:
+    path = folder / name
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), path, row_group_size=groups)
+    return str(path)
+
+
+def refused(error: type[Exception], words: list[str], *fit_arguments: Any) -> None:
+    """Fitting must raise, with these words, and leave a fitted estimator as it was."""
+    model = LinearRegression().fit(*data())
+    before = dict(vars(model))
+    with pytest.raises(error) as caught:
+        model.fit(*fit_arguments)
+    for word in words:
+        assert word in str(caught.value)
+    assert vars(model) == before
+
+
+def refused_reading(error: type[Exception], words: list[str], read: Callable[[], Any]) -> None:
+    with pytest.raises(error) as caught:
+        read()
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("part", ["X", "y", "sample_weight"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_values_that_are_not_finite_are_named(value: float, part: str, lazy: bool) -> None:
+    X, y = data()
+    weight = np.ones(N)
+    {"X": X[:, 1], "y": y, "sample_weight": weight}[part][BLOCK + 5] = value
+    words = ["NaN" if np.isnan(value) else "infinity", part if lazy or part != "y" else "y"]
+    if lazy:
+        words += ["block 1", "row 5"] + (["column 1"] if part == "X" else [])
+        X, y, weight = (da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in (X, y, weight))
+    refused(ValueError, words, X, y, weight)
+
+
+@pytest.mark.parametrize("column", ["b", "y", "w"])
+def test_values_that_are_missing_in_parquet_are_named(tmp_path: Path, column: str) -> None:
+    rows = frame()
+    rows.loc[BLOCK + 5, column] = np.nan
+    dataset = flowml.read_parquet(write(tmp_path, rows), target="y", weight="w")
+    words = ["NaN", "block 1", "row group 1", "rows.parquet", "row 5"]
+    refused(ValueError, words + (["column b"] if column == "b" else []), dataset)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_rows_that_differ_in_number(lazy: bool) -> None:
+    X, y = data()
+    arrays = (da.from_array(X, chunks=(BLOCK, P)), da.from_array(y[:-1])) if lazy else (X, y[:-1])
+    refused(ValueError, ["60", "59"], *arrays)
+
+
+def test_rows_that_differ_in_a_block_of_unknown_size() -> None:
+    X, y = (da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in data())
+    some = da.from_array(np.arange(N) != BLOCK, chunks=BLOCK)
+    refused(ValueError, ["block 1", "19", "20"], X[some], y)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_weights_below_zero(lazy: bool) -> None:
+    X, y = data()
+    weight = np.ones(N)
+    weight[BLOCK + 5] = -1
+    arrays = (X, y, weight)
+    if lazy:
+        arrays = tuple(da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in arrays)
+    refused(ValueError, ["negative weight", "block 1" if lazy else "row 25"], *arrays)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_weights_that_are_all_zero(lazy: bool) -> None:
+    X, y = data()
+    arrays = (X, y, np.zeros(N))
+    if lazy:
+        arrays = tuple(da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in arrays)
+    refused(ValueError, ["zero", "nothing to fit"], *arrays)
+    for scaler in (StandardScaler(), MinMaxScaler()):
+        with pytest.raises(ValueError, match="nothing to fit"):
+            scaler.fit(arrays[0], sample_weight=arrays[2])
+
+
+def test_no_rows() -> None:
+    X, y = data()
+    refused(ValueError, ["0 sample"], X[:0], y[:0])
+    refused(ValueError, ["0 rows"], da.zeros((0, P)), da.zeros(0))
+    lazy = da.from_array(X, chunks=(BLOCK, P))
+    none = lazy[:, 0] > 100
+    refused(ValueError, ["nothing to fit", "no row"], lazy[none], da.from_array(y, BLOCK)[none])
+
+
+def test_no_columns(tmp_path: Path) -> None:
+    X, y = data()
+    refused(ValueError, ["0 feature"], X[:, :0], y)
+    refused(ValueError, ["0 feature"], da.from_array(X[:, :0]), da.from_array(y))
+    path = write(tmp_path, frame()[["y"]])
+    refused_reading(ValueError, ["zero columns"], lambda: flowml.read_parquet(path, target="y"))
+
+
+@pytest.mark.parametrize("kind", [complex, object, str])
+def test_values_that_are_not_real_numbers(kind: type) -> None:
+    X, y = data()
+    bad = X.astype(kind) if kind is complex else np.full(X.shape, "text", kind)
+    with pytest.raises((TypeError, ValueError)):
+        LinearRegression().fit(bad, y)
+    lazy_bad, lazy_X, lazy_y = (da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in (bad, X, y))
+    refused(TypeError, ["X has dtype", "numbers"], lazy_bad, lazy_y)
+    refused(TypeError, ["y has dtype"], lazy_X, lazy_bad[:, 0])
+
+
+def test_columns_of_frames_that_are_not_numbers() -> None:
+    rows = frame()
+    for column in (rows.a.astype(str), rows.a.round().astype("category"), pd.to_datetime(rows.a)):
+        lazy = dd.from_pandas(rows.assign(a=column), npartitions=3)
+        refused(TypeError, ["'a'", "numbers"], lazy[["a", "b"]], lazy["y"])
+
+
+def test_names_that_differ_from_those_of_the_fit() -> None:
+    rows = frame()
+    model = LinearRegression().fit(rows[["a", "b"]], rows["y"])
+    for other in (rows[["a", "c"]], dd.from_pandas(rows[["a", "c"]], npartitions=2)):
+        with pytest.raises(ValueError, match=r"(?s)feature names.*c.*b"):
+            model.predict(other)
+    three = da.from_array(data()[0])
+    with (
+        pytest.warns(UserWarning, match="valid feature names"),
+        pytest.raises(ValueError, match=r"3 features.*2 features"),
+    ):
+        model.predict(three)
+
+
+def test_no_target() -> None:
+    X, _ = data()
+    for some in (X, da.from_array(X)):
+        refused(ValueError, ["requires y"], some)
+
+
+def test_a_target_beside_a_dataset(tmp_path: Path) -> None:
+    dataset = flowml.read_parquet(write(tmp_path, frame()), target="y")
+    refused(TypeError, ["target="], dataset, data()[1])
+
+
+READERS = [flowml.read_parquet, flowml.read_csv, flowml.read_npy, flowml.read_zarr]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_files_that_are_not_there(tmp_path: Path, read: Callable[[Any], Any]) -> None:
+    refused_reading(ValueError, ["nowhere"], lambda: read(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("read", READERS[:3])
+def test_patterns_that_match_nothing(tmp_path: Path, read: Callable[[Any], Any]) -> None:
+    refused_reading(ValueError, ["no file matches", "*.dat"], lambda: read(tmp_path / "*.dat"))
+    refused_reading(ValueError, ["the folder", "holds no"], lambda: read(tmp_path))
+    refused_reading(ValueError, ["empty list"], lambda: read([]))
+
+
+def test_a_parquet_file_cut_short(tmp_path: Path) -> None:
+    path = Path(write(tmp_path, frame()))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    refused_reading(ValueError, [str(path), "cut short"], lambda: flowml.read_parquet(path))
+    path.write_bytes(whole[:4] + bytes(200) + whole[204:])
+    dataset = flowml.read_parquet(path, target="y")
+    refused(ValueError, [str(path), "row group 0"], dataset)
+
+
+def test_parquet_files_that_differ(tmp_path: Path) -> None:
+    rows = frame()
+    write(tmp_path, rows, "1.parquet")
+    cases = [
+        (rows.drop(columns="b"), ValueError, ["2.parquet", "no column 'b'"]),
+        (rows.assign(d=1.0), ValueError, ["2.parquet", "'d'", "features="]),
+        (rows.assign(b="text"), TypeError, ["2.parquet", "'b'", "string"]),
+    ]
+    for other, error, words in cases:
+        write(tmp_path, other, "2.parquet")
+        refused_reading(error, words, lambda: flowml.read_parquet(tmp_path, target="y"))
+
+
+def test_csv_files_that_differ(tmp_path: Path) -> None:
+    rows = frame()
+    rows.to_csv(tmp_path / "1.csv", index=False)
+    cases = [
+        (rows.drop(columns="b"), ValueError, ["2.csv", "no column 'b'"]),
+        (rows.assign(d=1.0), ValueError, ["2.csv", "'d'", "features="]),
+        (rows.assign(b="text"), TypeError, ["2.csv", "'b'", "string"]),
+    ]
+    for other, error, words in cases:
+        other.to_csv(tmp_path / "2.csv", index=False)
+        refused_reading(error, words, lambda: flowml.read_csv(tmp_path, target="y"))
+
+
+def test_text_far_down_in_a_csv_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n" + "1.5,2\n" * 100_000 + "text,3\n")
+    refused(ValueError, [str(path), "text"], flowml.read_csv(path, target="y"))
+
+
+@pytest.mark.parametrize("where", ["target", "weight", "features"])
+def test_columns_that_are_not_there(tmp_path: Path, where: str) -> None:
+    path = write(tmp_path, frame())
+    words = ["'z'", "it has a, b, c, y, w"]
+    refused_reading(ValueError, words, lambda: flowml.read_parquet(path, **{where: "z"}))
+
+
+def test_a_column_that_serves_twice(tmp_path: Path) -> None:
+    path = write(tmp_path, frame())
+    refused_reading(
+        ValueError,
+        ["'a'", "more than once"],
+        lambda: flowml.read_parquet(path, target="a", features=["a", "b"]),
+    )
+
+
+def test_npy_files_that_do_not_fit(tmp_path: Path) -> None:
+    X, y = data()
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y[:-1])
+    np.save(tmp_path / "text.npy", np.full(X.shape, "text"))
+    at = {name: tmp_path / f"{name}.npy" for name in ("X", "y", "text", "cut")}
+    at["cut"].write_bytes(at["X"].read_bytes()[:-8])
+    refused_reading(ValueError, ["60", "59"], lambda: flowml.read_npy(at["X"], target=at["y"]))
+    refused_reading(TypeError, ["text.npy", "numbers"], lambda: flowml.read_npy(at["text"]))
+    refused_reading(ValueError, ["cut.npy", "cut short"], lambda: flowml.read_npy(at["cut"]))
+    refused_reading(ValueError, ["y.npy", "(59,)"], lambda: flowml.read_npy(at["y"]))
+
+
+@pytest.mark.parametrize("chunks", [(1,) * N, (0, N, 0), (1, 0, 57, 2), (N,)])
+@pytest.mark.parametrize("known", [False, True])
+def test_empty_single_and_uneven_blocks_are_not_bad_input(
+    chunks: tuple[int, ...], known: bool
+) -> None:
+    X, y = data()
+    lazy = [da.from_array(a, chunks=(chunks, *((n,) for n in a.shape[1:]))) for a in (X, y)]
+    if not known:
+        every = da.from_array(np.ones(N, bool), chunks=(chunks,))
+        lazy = [a[every] for a in lazy]
+    model = LinearRegression().fit(*lazy)
+    np.testing.assert_allclose(model.coef_, [1, 2, 3], rtol=1e-12)
+    np.testing.assert_allclose(model.predict(lazy[0]).compute(), y, rtol=1e-12)
