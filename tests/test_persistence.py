@@ -16,8 +16,7 @@ from sklearn.linear_model import Ridge as PeerRidge
 
 import flowml
 from flowml.cli.catalogue import estimators
-
-# from flowml.cluster import KMeans
+from flowml.cluster import KMeans
 from flowml.linear_model import LinearRegression, Ridge
 
 RNG = np.random.default_rng(0)

@@ -23,7 +23,7 @@ def estimators() -> dict[str, type[PassEstimator]]:
     found = {}
     for room in ROOMS:
         module = import_module(f"flowml.{room}")
-        for name in getattr(module, "__all__", ()):
+        for name in module.__all__:
             if issubclass(getattr(module, name), PassEstimator):
                 found[f"{room}.{name}"] = getattr(module, name)
     return found

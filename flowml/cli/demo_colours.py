@@ -70,7 +70,7 @@ def colours(out: Path) -> Story:
     figures = {
         "Pixels": f"{len(pixels):,}",
         "Colours": f"{before:,} → {N_COLOURS}",
-        "k-means": f"{trained.model.n_passes_} passes, {duration(trained.seconds)}",
+        "k-means": f"{trained.model.n_passes_} passes",
     }
     lines = {
         "KMeans: pixels, passes, time": f"{len(pixels):,}, {trained.model.n_passes_}, "

@@ -60,19 +60,25 @@ def available() -> bool:
 
 
 def convergence(history: pd.DataFrame) -> str:
-    """Draw objective and change against the number of the pass, a line for each stage."""
+    """Draw objective and change against the number of the pass, a line for each stage.
+
+    Where stages move towards a tolerance, only these are drawn: what a search for a start minimises
+    is another thing.
+    """
+    moving = history[history.groupby("stage")["change"].transform("count") > 0]
+    shown = history if moving.empty else moving
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(7.6, 2.9), layout="constrained")
         left, right = drawing.subplots(1, 2)
         for column, axes, colour in (("objective", left, ACCENT), ("change", right, SECOND)):
-            for _, stage in history.groupby("stage", sort=False):
+            for _, stage in shown.groupby("stage", sort=False):
                 values = stage[column].where(np.isfinite(stage[column])).dropna()
                 mark = "o" if len(values) < 40 else None
                 axes.plot(values.index, values, color=colour, marker=mark, markersize=3, lw=1.5)
             axes.set_xlabel("pass")
             axes.set_title(column)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        if (history["change"].dropna() > 0).any():
+        if (shown["change"].dropna() > 0).any():
             right.set_yscale("log")
         return to_svg(drawing)
 
