@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
     "load_model": "flowml.persistence",
     "merge": "flowml.merging",
+    "plan": "flowml.planning",
     "Dataset": "flowml.data.dataset",
     "read_csv": "flowml.data.csv_files",
     "read_npy": "flowml.data.npy_files",
@@ -33,6 +34,7 @@ __all__ = [
     "get_config",
     "load_model",
     "merge",
+    "plan",
     "read_csv",
     "read_npy",
     "read_parquet",

@@ -14,7 +14,7 @@ from flowml.drive.checkpoint import CheckpointError, read
 from flowml.drive.events import CheckpointWritten
 from tests.power_iteration import PowerIteration, make_rows
 
-PASSES = 3000
+PASSES = 1000
 ROOT = Path(__file__).parents[1]
 
 

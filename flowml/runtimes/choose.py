@@ -1,23 +1,78 @@
 """Which runtime a fit runs on: decided from where the data are and what the context says."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from distributed import Client, default_client
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
-from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
+from flowml.runtimes.dataflow import (
+    cluster_workers,
+    open_dataflow,
+    open_dataflow_here,
+    place_on_cluster,
+)
+from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
-from flowml.runtimes.threads import open_threads
+from flowml.runtimes.threads import open_threads, this_process
+
+THREADS, DATAFLOW = "threads", "dataflow"
 
 
-def open_runtime(dataset: Dataset, config: Config) -> Runtime:
-    """Open the runtime for a fit.
+@dataclass(frozen=True)
+class Choice:
+    """Where a fit runs, and what goes where there.
+
+    Parameters
+    ----------
+    runtime : {"threads", "dataflow"}
+    reason : str
+    client : distributed.Client or None
+    workers : sequence of Worker
+    placement : Placement
+    """
+
+    runtime: str
+    reason: str
+    client: Client | None
+    workers: Sequence[Worker]
+    placement: Placement
+
+
+def choose(dataset: Dataset, config: Config) -> Choice:
+    """Choose runtime and placement; moves and computes nothing.
 
     A client in the context always wins. Without one, lazy data go to the active client if there is
     one; data in this process stay on its threads.
     """
-    client = config.client
-    if client is None and dataset.is_lazy:
-        client = active_client()
+    client, reason = choose_client(dataset, config)
+    if client is not None:
+        placement = place_on_cluster(dataset, client, config.keep)
+        return Choice(DATAFLOW, reason, client, cluster_workers(client), placement)
+    workers = [this_process(config)]
+    placement = place(dataset, workers, config.keep)
+    if dataset.collections and not placement.keep:
+        reason = "a Dask collection that is streamed: its graph runs on Dask's own threads"
+        return Choice(DATAFLOW, reason, None, workers, placement)
+    return Choice(THREADS, reason, None, workers, placement)
+
+
+def choose_client(dataset: Dataset, config: Config) -> tuple[Client | None, str]:
+    """Choose between a cluster and this process, and say why."""
+    if config.client is not None:
+        return config.client, "config_context(client=...)"
+    if not dataset.is_lazy:
+        return None, "the data are in this process"
+    client = active_client()
+    if client is None:
+        return None, "no Dask client is active"
+    return client, "a Dask client is active"
+
+
+def open_runtime(dataset: Dataset, config: Config) -> Runtime:
+    """Open the runtime for a fit."""
+    client, _ = choose_client(dataset, config)
     if client is not None:
         return open_dataflow(dataset, client, config)
     if dataset.collections:

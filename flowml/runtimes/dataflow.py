@@ -64,18 +64,16 @@ class DataflowRuntime:
     Parameters
     ----------
     dataset : Dataset
+    placement : Placement
     client : distributed.Client
-    keep : bool, optional
-        The user's own decision.
     """
 
-    def __init__(self, dataset: Dataset, client: Client, keep: bool | None) -> None:
+    def __init__(self, dataset: Dataset, placement: Placement, client: Client) -> None:
         self.dataset = dataset
         self._client = client
-        self._keep = keep
         self._passes = 0
         self._futures: dict[Key, Future[Any]] = {}
-        self._hold()
+        self._hold(placement)
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary.
@@ -102,7 +100,7 @@ class DataflowRuntime:
                         f"pass {self._passes} was cancelled on the cluster ({error}): its data "
                         "were cancelled, or held by a worker that is gone and can't be made again"
                     ) from error
-            self._hold()
+            self._hold(place_on_cluster(self.dataset, self._client, self.placement.keep))
         raise RuntimeError(
             f"the cluster lost its workers {RESTORES} times in one pass: see their logs "
             "(memory_limit is the usual cause)"
@@ -114,13 +112,11 @@ class DataflowRuntime:
             future.release()
         self._futures = {}
 
-    def _hold(self) -> None:
-        """Place the shards on the workers that there are now."""
+    def _hold(self, placement: Placement) -> None:
+        """Bring the shards to the workers."""
         self.close()
+        self.placement = placement
         self._token = unique_token()
-        workers = cluster_workers(self._client)
-        holders = _holders(self.dataset, self._client)
-        self.placement = place(self.dataset, workers, self._keep, holders)
         self._futures = self._persist() if self.dataset.is_lazy else self._send()
 
     def _persist(self) -> dict[Key, Future[Any]]:
@@ -171,30 +167,30 @@ def cluster_workers(client: Client) -> list[Worker]:
     ]
 
 
-def _holders(dataset: Dataset, client: Client) -> dict[int, str]:
+def holders(dataset: Dataset, client: Client) -> dict[int, str]:
     """Tell where the parts are whose X is in the workers' memory already."""
     futures = {f.key: f for c in dataset.collections[:1] for f in futures_of(c)}
     if not futures:
         return {}
     where = client.who_has(list(futures.values()))
-    holders = {}
+    found = {}
     for number, part in enumerate(dataset.parts):
         if isinstance(part.source, DaskKeys) and (sites := where.get(part.source.X)):
-            holders[number] = min(sites)
-    return holders
+            found[number] = min(sites)
+    return found
 
 
 def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
     """Place the data on the cluster and return the runtime."""
-    placement = place_on_cluster(dataset, client, config)
+    placement = place_on_cluster(dataset, client, config.keep)
     if dataset.collections and not placement.keep:
         return StreamedRuntime(dataset, placement, client)
-    return DataflowRuntime(dataset, client, config.keep)
+    return DataflowRuntime(dataset, placement, client)
 
 
-def place_on_cluster(dataset: Dataset, client: Client, config: Config) -> Placement:
-    """Decide what goes where on a cluster."""
-    return place(dataset, cluster_workers(client), config.keep, _holders(dataset, client))
+def place_on_cluster(dataset: Dataset, client: Client, keep: bool | None) -> Placement:
+    """Decide what goes where on the workers that there are now."""
+    return place(dataset, cluster_workers(client), keep, holders(dataset, client))
 
 
 def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:

@@ -79,6 +79,16 @@ def pass_graph(
     return Delayed(result, HighLevelGraph(layers, dependencies))
 
 
+def count_tasks(placement: Placement) -> int:
+    """Count the tasks of a pass over shards that are there already."""
+    width = len(placement.shards)
+    tasks = width
+    while width > MERGE_FAN_IN:
+        width = -(-width // MERGE_FAN_IN)
+        tasks += width
+    return tasks + 1
+
+
 def merge_nodes(parts: Sequence[Nodes], fold: Fold) -> Nodes:
     """Join the subtrees of several shards: a task."""
     return join(deepcopy(list(parts)), fold)
