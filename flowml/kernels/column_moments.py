@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Block, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Rows, Slice, is_sparse, n_features, slices
 from flowml.kernels.scratch import scratch
 
 SLICE_BYTES = 1 << 19
+SPARSE_SLICE_ROWS = 4096
 
 
 class ColumnMoments(NamedTuple):
@@ -30,21 +31,24 @@ class ColumnMoments(NamedTuple):
 
 
 def summarise(ask: None, rows: Rows) -> ColumnMoments:
-    """Sum about one shift while slices hold no NaN; the others take the careful way.
+    """Sum about a shift near the mean, then move the sums to the mean.
 
-    The shift is the mean of the first slice: a share of the rows, so that moving the sums to the
-    mean of all costs a digit or two where a shift far away would cost all of them.
+    The shift is the mean of a column's first slice: a share of the rows, so that moving costs a
+    digit or two, where a shift far away would cost all of them.
     """
-    moments = nothing(n_features(rows))
+    n_columns = n_features(rows)
+    moments = nothing(n_columns)
     dense = [block for block in rows if not is_sparse(block.X)]
-    size = _slice_rows(dense, n_features(rows))
-    sums = _ShiftedSums(size, n_features(rows))
+    sparse = [block for block in rows if is_sparse(block.X)]
+    size = _slice_rows(dense, n_columns)
+    sums = _ShiftedSums(size, n_columns)
     for part in slices(dense, size):
-        if not sums.add(part):
-            moments = merge(moments, _careful_moments(part))
-    for block in rows:
-        if is_sparse(block.X):
-            moments = merge(moments, _sparse_moments(block))
+        if np.isnan(sums.center).any() and sums.wants(center := _center(part)):
+            moments = merge(moments, sums.moments())
+            sums.restart(center)
+        sums.add(part)
+    for part in slices(sparse, SPARSE_SLICE_ROWS):
+        moments = merge(moments, _sparse_moments(part))
     return merge(moments, sums.moments())
 
 
@@ -75,65 +79,69 @@ class _ShiftedSums:
     """
 
     def __init__(self, n_rows: int, n_columns: int) -> None:
-        self.weight = 0.0
-        self.sums, self.squares = np.zeros((2, n_columns))
-        self.ones = np.ones(n_rows)
         self.shift = scratch("moments.shift", (n_rows, n_columns))
         self.work = scratch("moments.work", (n_rows, n_columns))
+        self.restart(np.full(n_columns, np.nan))
 
-    def add(self, part: Slice) -> bool:
-        """Add a slice's rows; tell whether that was possible: not with a NaN or infinity."""
-        n_rows = len(part.X)
-        weights = self.ones[:n_rows] if part.weight is None else part.weight
-        weight = float(weights.sum())
-        if weight == 0:
-            return True
-        if self.weight == 0:
-            self.shift[:] = weights @ part.X / weight
-        centred = np.subtract(part.X, self.shift[:n_rows], out=self.work[:n_rows])
-        sums = weights @ centred
+    def restart(self, center: Array) -> None:
+        """Start from zero about another center; NaN for a column that has no value yet."""
+        self.center = center
+        self.shift[:] = center
+        self.weight, self.sums, self.squares = np.zeros((3, len(center)))
+
+    def wants(self, center: Array) -> bool:
+        """Tell whether this is the first center for some column."""
+        return bool((np.isnan(self.center) & ~np.isnan(center)).any())
+
+    def add(self, part: Slice) -> None:
+        """Add a slice's rows, NaN left out."""
+        weights = _weights(part)
+        centred = np.subtract(part.X, self.shift[: len(weights)], out=self.work[: len(weights)])
+        sums, present = weights @ centred, weights.sum()
         if not np.isfinite(sums).all():
-            return False
+            missing = np.isnan(part.X) | np.isnan(self.center)
+            np.copyto(centred, 0.0, where=missing)
+            sums, present = weights @ centred, weights @ ~missing
         centred *= centred
-        self.weight += weight
+        self.weight += present
         self.sums += sums
         self.squares += weights @ centred
-        return True
 
     def moments(self) -> ColumnMoments:
         """Move the sums to the mean."""
-        if self.weight == 0:
-            return nothing(len(self.sums))
-        offset = self.sums / self.weight
-        return ColumnMoments(
-            np.full(len(offset), self.weight),
-            self.shift[0] + offset,
-            np.maximum(self.squares - self.sums * offset, 0.0),
-        )
+        offset = _divide(self.sums, self.weight)
+        mean = np.where(self.weight > 0, self.center + offset, 0.0)
+        return ColumnMoments(self.weight, mean, np.maximum(self.squares - self.sums * offset, 0.0))
 
 
-def _careful_moments(part: Slice) -> ColumnMoments:
-    """Moments of a dense slice that holds NaN (left out) or infinity (which stays)."""
-    X = np.asarray(part.X, dtype=np.float64)
-    missing = np.isnan(X)
-    weights = np.ones(len(X)) if part.weight is None else part.weight
-    present = weights != 0
-    X, missing, weights = X[present], missing[present], weights[present]
+def _center(part: Slice) -> Array:
+    """Return the mean of each column's values in a dense slice.
+
+    NaN for a column without values of any weight; infinite where values are.
+    """
+    weights = _weights(part)
+    if weights.any():
+        center: Array = weights @ part.X / weights.sum()
+        if np.isfinite(center).all():
+            return center
+    missing = np.isnan(part.X)
     weight = weights @ ~missing
-    mean = _divide(weights @ np.where(missing, 0.0, X), weight)
-    with np.errstate(invalid="ignore"):
-        centred = np.where(missing, 0.0, X - mean)
-    return ColumnMoments(weight, mean, weights @ centred**2)
+    total = weights @ np.where(missing, 0.0, part.X)
+    total[np.isnan(total)] = np.inf
+    return np.divide(total, weight, out=np.full(len(weight), np.nan), where=weight != 0)
 
 
-def _sparse_moments(block: Block) -> ColumnMoments:
-    """Moments of a CSR block in time that doesn't grow with its zeros."""
-    X = block.X
+def _weights(part: Slice) -> Array:
+    return np.ones(part.X.shape[0]) if part.weight is None else part.weight
+
+
+def _sparse_moments(part: Slice) -> ColumnMoments:
+    """Moments of a CSR slice in time that doesn't grow with its zeros."""
+    X = part.X
     if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    n_rows, n_columns = X.shape
-    weights = np.ones(n_rows) if block.weight is None else block.weight
+        X.sum_duplicates()  # of the slice, which is a copy
+    n_columns = X.shape[1]
+    weights = _weights(part)
     per_value = np.repeat(weights, np.diff(X.indptr))
     kept = ~np.isnan(X.data) & (per_value != 0)
     column, values, stored = X.indices[kept], X.data[kept].astype(np.float64), per_value[kept]
@@ -152,7 +160,7 @@ def _column_sums(columns: Array, values: Array, n_columns: int) -> Array:
 
 def _divide(values: Array, weight: Array) -> Array:
     """Divide, with 0 where there is no weight."""
-    return np.divide(values, weight, out=np.zeros_like(weight), where=weight > 0)
+    return np.divide(values, weight, out=np.zeros_like(weight), where=weight != 0)
 
 
 def _slice_rows(blocks: Rows, n_columns: int) -> int:

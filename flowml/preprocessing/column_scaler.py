@@ -113,8 +113,7 @@ class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, PassEstimator):
         return merged
 
     def _stages(self, schema: Schema) -> list[Stage]:
-        summary = 8 * 16 * schema.n_features
-        return [Stage(STAGE, self.fold, None, 1, (1 << 21) + summary)]
+        return [Stage(STAGE, self.fold, None, 1, (4 << 20) + 256 * schema.n_features)]
 
     def _map(self, X: Any, function: RowFunction) -> Any:
         names = self.get_feature_names_out()
