@@ -98,7 +98,7 @@ def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) 
             callbacks=(watch,),
         ),
     ):
-        plan = getattr(flowml, "plan", lambda *_: None)(estimator, dataset)
+        plan = flowml.plan(estimator, dataset)
         with MemoryMeter(client) as meter:
             started = time.perf_counter()
             estimator.fit(dataset)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from flowml.drive.plan import size
 from flowml.report import drawings
 from flowml.report.page import (
     Page,
@@ -158,7 +159,22 @@ def _convergence(trained: Trained) -> Iterator[Markup]:
 
 def _costs(trained: Trained) -> Iterator[Markup]:
     """Compare what the plan promised with what was measured."""
-    yield table(pd.DataFrame([]))
+    plan, history = trained.plan, trained.model.history_
+    read = int(history["nbytes"].max())
+    planned = {
+        "passes": f"at most {plan.passes:,}",
+        "bytes per pass": size(plan.bytes_per_pass),
+        "peak memory of a worker, over the idle process": size(plan.peak_memory),
+        "time": "—",
+    }
+    measured = {
+        "passes": f"{trained.model.n_passes_:,}",
+        "bytes per pass": size(read) if read > 0 else UNKNOWN,
+        "peak memory of a worker, over the idle process": size(trained.peak_bytes),
+        "time": duration(trained.seconds),
+    }
+    yield table(pd.DataFrame({"planned": planned, "measured": measured}).rename_axis(""))
+    yield note(f"Rows were {'kept' if plan.keep else 'streamed every pass'}: {plan.reason}.")
 
 
 def _drawn(draw: Callable[..., str], *arguments: Any) -> Iterator[Markup]:

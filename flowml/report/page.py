@@ -164,20 +164,6 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def size(nbytes: float) -> str:
-    """Write a number of bytes.
-
-    Examples
-    --------
-    >>> size(512), size(36_000_000), size(8.2e9)
-    ('512 B', '36.0 MB', '8.20 GB')
-    """
-    for unit, scale, digits in (("GB", 1e9, 2), ("MB", 1e6, 1), ("kB", 1e3, 1)):
-        if nbytes >= scale:
-            return f"{nbytes / scale:.{digits}f} {unit}"
-    return f"{nbytes:.0f} B"
-
-
 def duration(seconds: float) -> str:
     """Write a time.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowml.data.dataset import Dataset
+from flowml.drive.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Trained:
     model: Any
     data: str
     dataset: Dataset
-    plan: Any
+    plan: Plan
     seconds: float
     peak_bytes: int
     place: str
