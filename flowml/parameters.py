@@ -49,7 +49,7 @@ def check_number(estimator: Any, name: str, least: float) -> None:
     what = f"{type(estimator).__name__}({name}={value!r}): {name} must be"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{what} a number")
-    if not least <= value < float("inf"):
+    if not least <= float(value) < float("inf"):
         raise ValueError(f"{what} at least {least} and finite")
 
 

@@ -212,7 +212,7 @@ def center_distances(X: Matrix, centers: Array) -> Array:
         radius = radii(part, shift)[:, np.newaxis]
         squares = products(part, geometry).T + geometry.offsets + radius**2
         # what may be zero but for rounding is measured term by term
-        rows, near = np.nonzero(squares <= 4 * rounding(radius, geometry))
+        rows, near = np.nonzero(squares <= 4 * rounding.py_func(radius, geometry))
         squares[rows, near] = label_distances(plain(part[rows]), near, geometry.centers)
         out[low : low + size] = np.sqrt(squares)
     return out
