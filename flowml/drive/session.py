@@ -1,13 +1,14 @@
 """A fit from start to end: open the runtime, drive, tell what happens, and let go of everything."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import Event, FitCompleted, FitStarted
+from flowml.drive.progress import progress
 from flowml.drive.training import Training
 from flowml.runtimes.choose import open_runtime
 
@@ -23,9 +24,22 @@ def training(dataset: Dataset, config: Config, fingerprint: dict[str, str]) -> I
     fingerprint : dict of str to str
         The estimator's share; ``"estimator"`` is its name.
     """
+    shown = progress() if config.progress else nullcontext()
+    with shown as show:
+        receivers = config.callbacks if show is None else (show, *config.callbacks)
+        with _running(dataset, config, fingerprint, receivers) as session:
+            yield session
 
+
+@contextmanager
+def _running(
+    dataset: Dataset,
+    config: Config,
+    fingerprint: dict[str, str],
+    receivers: Sequence[Callable[[Event], None]],
+) -> Iterator[Training]:
     def emit(event: Event) -> None:
-        for receive in config.callbacks:
+        for receive in receivers:
             receive(event)
 
     checkpoint = _open_checkpoint(dataset, config, fingerprint)
