@@ -4,6 +4,7 @@ A Dask worker's allocator gives freed memory back to the system at once, so that
 costs its page faults again in every call: more than the arithmetic on a leaf of 1,000 rows.
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array
     """
     if _local.buffers is None:
         return np.empty(shape, dtype)
-    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = _local.buffers.get(name)
     if buffer is None or buffer.nbytes < nbytes:
         buffer = _local.buffers[name] = np.empty(nbytes, np.uint8)
