@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import flowml
 from benchmarks.contenders.inputs import ITERATIONS, arrays, on_workers, parquet, start
 from benchmarks.contenders.results import centres, coefficients, inertia, moments
 from benchmarks.contenders.turn import Run, Work, timed
+from flowml import read_parquet
 from flowml.cluster import KMeans
 from flowml.linear_model import LinearRegression
 from flowml.preprocessing import StandardScaler
@@ -36,9 +36,7 @@ def linear_regression_on_workers(work: Work) -> Iterator[Run]:
 @contextmanager
 def linear_regression_from_parquet(work: Work) -> Iterator[Run]:
     files = parquet(work)
-    yield timed(
-        lambda: LinearRegression().fit(flowml.read_parquet(files, target="y")), coefficients
-    )
+    yield timed(lambda: LinearRegression().fit(read_parquet(files, target="y")), coefficients)
 
 
 @contextmanager
