@@ -7,24 +7,29 @@ from typing import Any
 
 import numpy as np
 
+from flowml.cluster import KMeans
+from flowml.kernels.assignment import ASSIGNMENT, AssignmentAsk
 from flowml.kernels.column_extremes import COLUMN_EXTREMES
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import GRAM
+from flowml.kernels.lloyd import LLOYD, LloydSums
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
+from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
 from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model import LinearRegression, Ridge
 from flowml.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
+from flowml.solvers.lloyd import ask_about
 
 N_FEATURES = 4
 
 
 def make_data(n_rows: int = 240, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return X around large means, y, and whole weights of which some are 0."""
+    """Return X away from zero, y, and whole weights of which some are 0."""
     random = np.random.default_rng(seed)
-    X = random.standard_normal((n_rows, N_FEATURES)) * [1, 2, 0.5, 3] + [0, 100, -5, 1e4]
+    X = random.standard_normal((n_rows, N_FEATURES)) * [1, 2, 0.5, 3] + [0, 10, -5, 100]
     y = X @ [1.0, -2.0, 0.5, 0.1] + random.standard_normal(n_rows)
     weight = random.integers(0, 3, n_rows).astype(np.float64)
     return X, y, weight
@@ -47,6 +52,9 @@ class FoldRow:
         Fields that add up over rows, whatever their weight above zero.
     view : callable
         Returns the values to compare of a summary, by name.
+    float32_rtol : float
+        How far float32 blocks may be from the same values in float64: above rounding only where
+        the fold computes in X's dtype.
     """
 
     name: str
@@ -56,6 +64,7 @@ class FoldRow:
     weighted: bool = True
     row_counts: tuple[str, ...] = ("rows",)
     view: Callable[[Any], dict[str, Any]] = operator.methodcaller("_asdict")
+    float32_rtol: float = 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,8 @@ class EstimatorRow:
     with_y : bool
     sparse : bool
         Whether it takes CSR.
+    make_for_checks : callable, optional
+        Returns the estimator for scikit-learn's checks, whose data are others, if `make` can't.
     expected_failed_checks : dict of str to str
         Checks of scikit-learn's that can't pass, each with its reason.
     """
@@ -81,11 +92,12 @@ class EstimatorRow:
     learned: tuple[str, ...]
     with_y: bool = False
     sparse: bool = True
+    make_for_checks: Callable[[], Any] | None = None
     expected_failed_checks: dict[str, str] = field(default_factory=dict)
 
 
 COEF, INTERCEPT = np.array([[1.0, -2.0, 0.5, 0.2]]), np.array([3.0])
-CENTER = np.array([0.0, 100.0, -5.0, 1e4, 800.0])
+CENTER = np.array([0.0, 10.0, -5.0, 100.0, -12.0])
 
 
 def triangle_view(triangle: Triangle) -> dict[str, Any]:
@@ -98,6 +110,32 @@ def residual_view(residual: NormalResidual) -> dict[str, Any]:
     return {"sums": residual.high + residual.low}
 
 
+def lloyd_view(sums: LloydSums) -> dict[str, Any]:
+    """Return the sums and the distances of the farthest rows."""
+    return {
+        "rows": sums.rows,
+        "weights": sums.weights,
+        "sums": sums.sums,
+        "scatter": sums.scatter,
+        "far": sums.far.distances,
+    }
+
+
+def seeding_view(seeding: Seeding) -> dict[str, Any]:
+    """Return what candidates attract, and the keys by which rows were drawn."""
+    draws = [draw.keys for draw in seeding.draws]
+    return {
+        "rows": seeding.rows,
+        "weights": seeding.weights,
+        "potentials": seeding.potentials,
+        "draws": np.concatenate(draws),
+    }
+
+
+CENTERS = make_data()[0][[3, 50, 120]].astype(np.float32).astype(np.float64)
+LLOYD_ASK = ask_about(CENTERS, np.zeros(N_FEATURES), remember=True, n_far=5)
+SEEDING_ASK = SeedingAsk(CENTERS[:2], (1, 1), CENTERS[2:], 5, seed=7, remember=True, sparse=True)
+
 FOLDS = [
     FoldRow("gram", GRAM, with_y=True, row_counts=("rows", "log_weight")),
     FoldRow("triangle", TRIANGLE, CENTER, with_y=True, view=triangle_view),
@@ -109,6 +147,16 @@ FOLDS = [
         view=residual_view,
     ),
     FoldRow("squared error", SQUARED_ERROR, Predictor(COEF, INTERCEPT), with_y=True),
+    FoldRow("nearest centres", LLOYD, LLOYD_ASK, row_counts=("rows", "far"), view=lloyd_view),
+    FoldRow("assignment", ASSIGNMENT, AssignmentAsk(LLOYD_ASK, labels=False)),
+    FoldRow(
+        "seeding",
+        SEEDING,
+        SEEDING_ASK,
+        row_counts=("rows", "draws"),
+        view=seeding_view,
+        float32_rtol=1e-5,
+    ),
     FoldRow("first non-finite value", FIRST_NONFINITE, ask=True, with_y=True, weighted=False),
     FoldRow("column moments", COLUMN_MOMENTS),
     FoldRow("column extremes", COLUMN_EXTREMES),
@@ -117,6 +165,12 @@ FOLDS = [
 ESTIMATORS = [
     EstimatorRow("LinearRegression", LinearRegression, ("coef_", "intercept_"), with_y=True),
     EstimatorRow("Ridge", lambda: Ridge(alpha=2.0), ("coef_", "intercept_"), with_y=True),
+    EstimatorRow(
+        "KMeans",
+        lambda: KMeans(n_clusters=3, init=CENTERS, n_init=1),
+        ("cluster_centers_", "inertia_", "n_iter_"),
+        make_for_checks=lambda: KMeans(random_state=0),
+    ),
     EstimatorRow(
         "StandardScaler", StandardScaler, ("mean_", "var_", "n_samples_seen_"), sparse=False
     ),
