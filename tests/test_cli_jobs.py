@@ -38,7 +38,13 @@ def test_a_job_survives_its_file() -> None:
         out="C:\\models\\ö",
         features=["x", "y"],
         workers=2,
-        params={"n_clusters": 3, "tol": 1e-9, "init": "k-means++", "flag": True, "alpha": [1.0, 2.5]},
+        params={
+            "n_clusters": 3,
+            "tol": 1e-9,
+            "init": "k-means++",
+            "flag": True,
+            "alpha": [1.0, 2.5],
+        },
     )
     assert make_job(tomllib.loads(job.to_toml())) == job
 
