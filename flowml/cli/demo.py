@@ -47,5 +47,5 @@ def command(out: Path) -> None:
     )
     write_text(out / "report.html", page.render())
     for name, value in (line for story in stories for line in story.lines.items()):
-        click.echo(f"{name:<58}{value}")
+        click.echo(f"{name:<62}{value}")
     click.echo(f"\n{duration(seconds)}. The report: {(out / 'report.html').resolve()}")
