@@ -10,6 +10,8 @@ LEAF_BYTES = 8 << 20
 LEAF_ROWS = 1 << 16
 KEEP_FRACTION = 0.5
 """Share of the workers' memory that kept data may take: Dask spills from 0.6 of it on."""
+PROCESS_BYTES = 256 << 20
+"""What a worker's process takes before any data: the interpreter, libraries, compiled kernels."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,20 @@ def decide_keep(
         return True, "size unknown before it is loaded; config_context(keep=False) streams it"
     if any(worker.memory == 0 for worker in workers):
         return True, "the workers' memory is not limited"
-    room = int(KEEP_FRACTION * sum(worker.memory for worker in workers))
+    room = sum(room_of(worker) for worker in workers)
     sizes = f"{dataset.nbytes / 1e9:.2f} GB of data, room for {room / 1e9:.2f} GB"
     if dataset.nbytes <= room:
         return True, f"fits the workers' memory: {sizes}"
     return False, f"doesn't fit the workers' memory: {sizes}"
+
+
+def room_of(worker: Worker) -> int:
+    """Count the bytes of kept data that a worker has room for.
+
+    Memory that this process could still take is free; a worker's limit holds its own needs too.
+    """
+    own = PROCESS_BYTES if worker.address else 0
+    return max(0, int(KEEP_FRACTION * worker.memory) - own)
 
 
 def spread(
