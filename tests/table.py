@@ -155,7 +155,7 @@ FOLDS = [
         SEEDING_ASK,
         row_counts=("rows", "draws"),
         view=seeding_view,
-        float32_rtol=1e-5,
+        float32_rtol=1e-3,  # distances only set the odds of a draw: X's dtype is enough
     ),
     FoldRow("first non-finite value", FIRST_NONFINITE, ask=True, with_y=True, weighted=False),
     FoldRow("column moments", COLUMN_MOMENTS),
