@@ -15,7 +15,7 @@ from flowml.solvers.solver import Progress
 ROUNDS = 5
 OVERSAMPLING = 2
 """Rows drawn in a round, for each cluster."""
-RESTARTS = 10
+RESTARTS = 2
 
 
 class KMeansParallelState(NamedTuple):

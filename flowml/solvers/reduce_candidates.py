@@ -1,4 +1,7 @@
-"""From a few thousand weighted candidates to k start centres: greedy k-means++, then Lloyd."""
+"""From a few thousand weighted candidates to k start centres: k-means++, swaps, then Lloyd.
+
+All of it happens where the summary arrives, without another pass over the data.
+"""
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -6,6 +9,8 @@ from scipy.spatial.distance import cdist
 from flowml.kernels.rows import Array
 
 MAX_MOVES = 100
+SWAPS_PER_CENTER = 1
+FEWEST_SWAPS = 10
 
 
 def reduce_candidates(candidates: Array, weights: Array, k: int, seed: int, restarts: int) -> Array:
@@ -30,7 +35,10 @@ def reduce_candidates(candidates: Array, weights: Array, k: int, seed: int, rest
     origin = points.mean(axis=0)
     points = points - origin
     random = np.random.default_rng(seed)
-    runs = [_lloyd(points, mass, _plus_plus(points, mass, k, random)) for _ in range(restarts)]
+    starts = [
+        _swap(points, mass, _plus_plus(points, mass, k, random), random) for _ in range(restarts)
+    ]
+    runs = [_lloyd(points, mass, start) for start in starts]
     _, centers = min(runs, key=lambda run: run[0])
     return centers + origin
 
@@ -64,6 +72,32 @@ def _plus_plus(points: Array, mass: Array, k: int, random: np.random.Generator) 
     return points[chosen]
 
 
+def _swap(points: Array, mass: Array, centers: Array, random: np.random.Generator) -> Array:
+    """Put points drawn as in k-means++ in the place of centres, wherever that lowers the cost.
+
+    The local search of Lattanzi & Sohler 2019, "A better k-means++ algorithm via local search".
+    """
+    k, centers = len(centers), centers.copy()
+    if k == 1:
+        return centers
+    squares = _squares(points, centers)
+    changed = True
+    for _ in range(max(FEWEST_SWAPS, SWAPS_PER_CENTER * k)):
+        if changed:
+            labels = squares.argmin(axis=1)
+            near, second = np.partition(squares, 1, axis=1)[:, :2].T
+            steps = np.cumsum(near * mass)
+        drawn = min(int(np.searchsorted(steps, random.random() * steps[-1])), len(points) - 1)
+        new = _squares(points[[drawn]], points)[0]
+        kept = np.minimum(near, new) * mass
+        lost = np.bincount(labels, np.minimum(second, new) * mass - kept, k)
+        worst = int(np.argmin(lost))
+        changed = bool(kept.sum() + lost[worst] < steps[-1])
+        if changed:
+            centers[worst], squares[:, worst] = points[drawn], new
+    return centers
+
+
 def _lloyd(points: Array, mass: Array, centers: Array) -> tuple[float, Array]:
     """Run Lloyd's algorithm to its end; return the cost and the centres."""
     labels = np.full(len(points), -1)
@@ -80,12 +114,7 @@ def _lloyd(points: Array, mass: Array, centers: Array) -> tuple[float, Array]:
         held = weight > 0
         centers = centers.copy()
         centers[held] = (member @ points)[held] / weight[held, np.newaxis]
-    return float(cdist_cost(points, mass, centers)), centers
-
-
-def cdist_cost(points: Array, mass: Array, centers: Array) -> float:
-    """Return the weighted sum of squared distances to the nearest centre."""
-    return float(_squares(points, centers).min(axis=1) @ mass)
+    return float(_squares(points, centers).min(axis=1) @ mass), centers
 
 
 def _squares(left: Array, right: Array) -> Array:
