@@ -263,7 +263,7 @@ def _two_nearest(product: Array, offsets: Array, best: Array, second: Array, lab
 
 
 @njit(cache=True, nogil=True)
-def rounding(radius: float, geometry: Geometry) -> float:
+def rounding(radius: Any, geometry: Geometry) -> Any:
     """Bound the rounding error of a squared distance."""
     near = radius + geometry.reach
     return geometry.slack * near * (near + geometry.lever)
