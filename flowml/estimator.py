@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from dask.base import tokenize
 from dask.utils import is_dataframe_like
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
@@ -90,8 +91,25 @@ class PassEstimator(BaseEstimator):
         return tags
 
     def _fingerprint(self) -> dict[str, str]:
-        parameters = {name: repr(value) for name, value in self.get_params(deep=False).items()}
+        parameters = {name: described(value) for name, value in self.get_params(deep=False).items()}
         return {"estimator": type(self).__name__, **parameters}
+
+
+def described(value: Any) -> str:
+    """Describe a parameter in one line that is the same in another process.
+
+    Examples
+    --------
+    >>> described(0.1), described(np.mean)
+    ('0.1', 'numpy.mean')
+    """
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape}, {value.dtype}, {tokenize(value)}"
+    if isinstance(value, np.random.RandomState):
+        return f"RandomState {tokenize(value.get_state())}"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
 
 
 def adopt(
