@@ -110,6 +110,8 @@ def _checked(config: Config) -> Config:
         raise ValueError("resume=True needs checkpoint=, the folder to resume from")
     if config.n_threads is not None and config.n_threads < 1:
         raise ValueError(f"n_threads={config.n_threads} must be at least 1")
+    if config.checkpoint_seconds < 0:
+        raise ValueError(f"checkpoint_seconds={config.checkpoint_seconds} must be at least 0")
     for callback in config.callbacks:
         if not callable(callback):
             raise TypeError(f"callbacks holds {callback!r}, which can't be called")
