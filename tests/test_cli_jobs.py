@@ -127,6 +127,19 @@ def test_version_and_help() -> None:
         assert summary in text
 
 
+def test_the_plan_reads_nothing_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Job("cluster.KMeans", HOUSING, "model", features=["latitude", "longitude"])
+    Path("job.toml").write_text(job.to_toml())
+    result = run("plan", "job.toml", "--param", "max_iter=7")
+    assert result.exit_code == 0, result.stderr
+    assert "Plan of KMeans.fit" in result.stdout
+    assert "20,640 rows, 2 features" in result.stdout
+    assert not Path("model").exists()
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz"])
 def test_kinds_of_tables_give_the_same_model(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,7 +151,9 @@ def test_kinds_of_tables_give_the_same_model(
     result = run("fit", *flags(data=f"rows.{kind}"))
     assert result.exit_code == 0, result.output
     expected = run("fit", *flags(out="expected"))
-    assert result.output.splitlines()[1:2] == expected.output.splitlines()[1:2]
+    score, report = result.stdout.splitlines()
+    assert score == expected.stdout.splitlines()[0]
+    assert report == "model/report.html"
 
 
 def assert_refused(result: Result, message: str) -> None:

@@ -9,7 +9,6 @@ import click
 from flowml.cli.fitting import Watch, check_folder, save, train
 from flowml.cli.job import Job
 from flowml.cli.options import job_of, job_options
-from flowml.report.page import duration
 from flowml.report.trained import Trained
 
 INTERRUPTED = 130
@@ -49,12 +48,8 @@ def command(
 
 
 def outcome(job: Job, trained: Trained) -> str:
-    """Say how a fit went, in a few lines."""
-    model, rows = trained.model, trained.n_rows
-    size = f"{model.n_features_in_} features" if rows is None else f"{rows:,} rows"
-    passes = "1 pass" if model.n_passes_ == 1 else f"{model.n_passes_} passes"
-    lines = [f"{type(model).__name__}: {passes} over {size} in {duration(trained.seconds)}"]
-    lines += [f"{name} {value:.6g}" for name, value in trained.scores.items()]
+    """Return the scores and where the report is; the progress has told the rest."""
+    lines = [f"{name} {value:.6g}" for name, value in trained.scores.items()]
     return "\n".join([*lines, str(job.folder / "report.html")])
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from distributed import Client
 
 import flowml
-from flowml.cli.catalogue import make_estimator
 from flowml.cli.connection import connection
-from flowml.cli.files import open_data
 from flowml.cli.job import Job
 from flowml.cli.meter import MemoryMeter
+from flowml.cli.preparing import prepare
 from flowml.config import config_context
 from flowml.data.dataset import Dataset
 from flowml.drive.checkpoint import FILE_NAME as CHECKPOINT_FILE
@@ -93,6 +92,7 @@ def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) 
         config_context(
             client=client,
             checkpoint=job.checkpoint_folder,
+            checkpoint_seconds=job.checkpoint_seconds,
             resume=resume,
             progress=progress,
             callbacks=(watch,),
@@ -107,23 +107,6 @@ def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) 
         data = job.data if isinstance(job.data, str) else ", ".join(job.data)
         place = place_of(client)
         return Trained(estimator, data, dataset, plan, seconds, meter.peak, place, found)
-
-
-def prepare(job: Job) -> tuple[Any, Dataset, Dataset | None]:
-    """Return a job's unfitted estimator, its training rows and its held-out rows.
-
-    Raises
-    ------
-    ValueError
-        For anything wrong with the job that can be told without reading rows.
-    """
-    estimator = make_estimator(job.estimator, job.params)
-    if estimator.needs.target and job.target is None:
-        raise ValueError(f"{job.estimator} predicts something: say which column with --target")
-    dataset = open_data(job.data, job.target, job.weight, job.features)
-    if job.test_data is None:
-        return estimator, dataset, None
-    return estimator, dataset, open_data(job.test_data, job.target, job.weight, job.features)
 
 
 def scores(model: Any, test: Dataset | None) -> dict[str, float]:

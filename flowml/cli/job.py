@@ -14,9 +14,18 @@ TYPES: dict[str, tuple[type, ...]] = {
     "target": (str, list),
     "features": (list,),
     "workers": (int,),
+    "checkpoint_seconds": (int, float),
     "params": (dict,),
 }
 """What a key's value may be in a file, where it isn't text."""
+
+IN_WORDS: dict[type, str] = {
+    str: "text",
+    list: "a list",
+    int: "a whole number",
+    float: "a number",
+    dict: "a table",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Job:
         Start a local cluster of so many processes.
     checkpoint : str, optional
         Folder for the checkpoint, by default ``checkpoint`` in `out`.
+    checkpoint_seconds : float
+        Least time between two checkpoints; 0 writes one after each pass.
     params : dict
         The estimator's parameters.
     """
@@ -59,6 +70,7 @@ class Job:
     scheduler: str | None = None
     workers: int | None = None
     checkpoint: str | None = None
+    checkpoint_seconds: float = 5.0
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,9 +142,7 @@ def settings_of(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
 def _check_type(key: str, value: Any) -> None:
     wanted = TYPES.get(key, (str,))
     if not isinstance(value, wanted) or isinstance(value, bool):
-        names = " or ".join(
-            {str: "text", list: "a list", int: "a whole number", dict: "a table"}[t] for t in wanted
-        )
+        names = " or ".join(IN_WORDS[kind] for kind in wanted)
         raise ValueError(f"{key} = {value!r} in the job must be {names}")
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         raise ValueError(f"{key} = {value!r} in the job must be a list of text")

@@ -48,6 +48,12 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--checkpoint", metavar="FOLDER", help="By default 'checkpoint' in the --out folder."
         ),
+        click.option(
+            "--checkpoint-seconds",
+            type=click.FloatRange(min=0),
+            metavar="SECONDS",
+            help="Least time between two checkpoints, by default 5.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

@@ -7,8 +7,8 @@ import click
 
 import flowml
 from flowml.cli.connection import connection
-from flowml.cli.fitting import prepare
 from flowml.cli.options import job_of, job_options
+from flowml.cli.preparing import prepare
 from flowml.config import config_context
 
 
