@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,38 @@ class PassEstimator(BaseEstimator):
         if not hasattr(self, "_history"):
             raise AttributeError(f"this {type(self).__name__} has no history_: call fit first")
         return pd.DataFrame(self._history, columns=list(PassCompleted._fields)).set_index("number")
+
+    def plot_history(self, ax: Any = None) -> Any:
+        """Plot the objective, or where there is none the change, of each pass.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib isn't installed.
+        """
+        try:
+            pyplot = import_module("matplotlib.pyplot")
+        except ImportError as error:
+            raise ImportError(
+                "plot_history draws with matplotlib: pip install 'flowml[plot]'"
+            ) from error
+        history = self.history_
+        column = "objective" if history["objective"].notna().any() else "change"
+        ax = pyplot.subplots()[1] if ax is None else ax
+        for stage, passes in history.groupby("stage", sort=False):
+            ax.plot(passes.index, passes[column], marker=".", label=stage)
+        ax.set(xlabel="pass", ylabel=column, title=type(self).__name__)
+        ax.legend()
+        return ax
 
     @contextmanager
     def _training(

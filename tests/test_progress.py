@@ -3,7 +3,9 @@
 import io
 import time
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 import flowml
@@ -59,3 +61,16 @@ def test_the_bar_is_taken_down_after_a_failure(capsys: pytest.CaptureFixture[str
     ):
         PowerIteration().fit(make_rows(100))
     assert "passes in" not in capsys.readouterr().err
+
+
+def test_the_history_can_be_plotted():
+    model = PowerIteration(max_iter=5).fit(make_rows(1000))
+    axes = model.plot_history(Figure().subplots())
+    (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_ydata(), model.history_["objective"])
+    assert axes.get_ylabel() == "objective"
+
+
+def test_history_before_fit_says_what_to_do():
+    with pytest.raises(AttributeError, match="call fit first"):
+        PowerIteration().plot_history(Figure().subplots())
