@@ -16,6 +16,8 @@ lint: .venv/tested
 	$(BIN)/mypy flowml
 
 bench: .bench-venv/installed
+	.bench-venv/bin/python -m benchmarks.memory > benchmarks/memory.json.part
+	mv benchmarks/memory.json.part benchmarks/memory.json
 	.bench-venv/bin/python -m benchmarks
 
 clean:

@@ -45,7 +45,7 @@ def page(jobs: Iterable[Job], results: dict[str, Any], causes: dict[str, str]) -
         "## Targets\n",
         summary_table(measured),
         *shortfalls(measured, causes),
-        memory_section(results.get("memory")),
+        *memory_section(results.get("memory"), causes.get("memory", "")),
         "## Every job\n",
         *(details(job, record) for job, record in measured),
         "## Machine and versions\n",

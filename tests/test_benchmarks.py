@@ -65,6 +65,24 @@ def test_a_different_result_is_not_a_win() -> None:
     assert "a bug" in text
 
 
+def test_memory_is_on_the_page_with_its_cause_where_missed() -> None:
+    job = {
+        "job": "KMeans",
+        "passes": 10,
+        "seconds": 60.0,
+        "bytes_per_second": 1.3e9,
+        "peak_rss": 8e8,
+        "spilled": 0,
+        "killed": False,
+        "paused": 0,
+        "share_of_pyarrow": 0.5,
+    }
+    memory = {"rows": 10, "bytes": 8e9, "pyarrow_seconds": 3.0, "jobs": [job]}
+    text = page([], results() | {"memory": memory}, {"memory": "too much copying"})
+    assert "| KMeans | 10 | 60.0 | 1300 | 800 | no | 0 | 0 | 50% | **no** |" in text
+    assert "too much copying" in text
+
+
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_targets_name_contenders(job: Job) -> None:
     names = {contender.name for contender in job.contenders}
