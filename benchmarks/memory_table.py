@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from benchmarks.markdown import table
+
 SHARE = 0.6
 """Of the speed at which pyarrow alone reads the same files: to be reached."""
 
@@ -13,7 +15,16 @@ TEXT = """\
 to be reached are {share:.0%} of its speed, with no worker killed or paused and nothing spilled.
 """
 HEADER = (
-    "job passes seconds MB/s peak-RSS,-MB killed paused spilled,-MB of-pyarrow's-speed met".split()
+    "job",
+    "passes",
+    "seconds",
+    "MB/s",
+    "peak RSS, MB",
+    "killed",
+    "paused",
+    "spilled, MB",
+    "of pyarrow's speed",
+    "met",
 )
 
 
@@ -27,11 +38,8 @@ def memory_section(results: dict[str, Any] | None, cause: str = "") -> list[str]
         pyarrow=results["pyarrow_seconds"],
         share=SHARE,
     )
-    lines = [[name.replace("-", " ") for name in HEADER], ["---"] * len(HEADER)]
-    lines += [_row(job) for job in results["jobs"]]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
     missed = [cause + "\n"] if cause and not all(map(in_bounds, results["jobs"])) else []
-    return [text, table, *missed]
+    return [text, table(HEADER, map(_row, results["jobs"])), *missed]
 
 
 def in_bounds(job: dict[str, Any]) -> bool:

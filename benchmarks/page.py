@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.jobs import Job, Measure, Target
+from benchmarks.markdown import table
 from benchmarks.memory_table import memory_section
 from benchmarks.verdict import Record, agrees, best_peer, median, met, reached
 
@@ -52,12 +53,6 @@ def page(jobs: Iterable[Job], results: dict[str, Any], causes: dict[str, str]) -
         table(("", ""), [*results["machine"].items(), *results["versions"].items()]),
     ]
     return "\n".join(part for part in parts if part)
-
-
-def table(header: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def summary_table(measured: list[tuple[Job, Record]]) -> str:
