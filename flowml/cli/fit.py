@@ -38,10 +38,10 @@ def command(
     watch = Watch(job)
     try:
         trained = train(job, watch, resume, progress=not quiet)
+        save(job, trained)
     except KeyboardInterrupt:
         click.echo(stopped(watch), err=True)
         ctx.exit(INTERRUPTED)
-    save(job, trained)
     watch.forget()
     if not quiet:
         click.echo(outcome(job, trained))
@@ -55,7 +55,7 @@ def outcome(job: Job, trained: Trained) -> str:
 
 def stopped(watch: Watch) -> str:
     """Say where a stopped fit can go on."""
-    if watch.checkpoint is None:
+    if not watch.leave_job():
         return "Stopped before the first pass was done: there is nothing to resume."
     resume = shlex.join(["flowml", "fit", str(watch.job_file), "--resume"])
     return (

@@ -29,45 +29,45 @@ PACKAGES = ("flowml", "numpy", "scipy", "scikit-learn", "dask", "distributed", "
 
 
 class Watch:
-    """Follows a fit: how far it came, and where its checkpoint is.
+    """Follows a fit: how far it came, and what it left to go on from.
 
     Parameters
     ----------
     job : Job
-        Written beside the first checkpoint, so that ``flowml fit`` can go on from there.
+        Written beside the checkpoint, so that ``flowml fit`` can go on from there.
 
     Attributes
     ----------
     n_passes : int
-    checkpoint : Path or None
-        None until there is one.
     """
 
     def __init__(self, job: Job) -> None:
         self.n_passes = 0
-        self.checkpoint: Path | None = None
+        self.checkpoint = job.checkpoint_folder / CHECKPOINT_FILE
+        self.job_file = job.checkpoint_folder / "job.toml"
         self._job = job
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         if isinstance(event, PassCompleted):
             self.n_passes = event.number
-        elif isinstance(event, CheckpointWritten) and self.checkpoint is None:
-            self.checkpoint = Path(event.path)
-            write_text(self.job_file, self._job.to_toml())
+        elif isinstance(event, CheckpointWritten):
+            self.leave_job()
 
-    @property
-    def job_file(self) -> Path:
-        """The job, beside the checkpoint."""
-        return self._job.checkpoint_folder / "job.toml"
+    def leave_job(self) -> bool:
+        """Write the job beside the checkpoint if there is one, and tell whether there is."""
+        there = self.checkpoint.exists()
+        if there and not self.job_file.exists():
+            write_text(self.job_file, self._job.to_toml())
+        return there
 
     def forget(self) -> None:
         """Remove the checkpoint of a fit that has ended well."""
-        if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
-            self.job_file.unlink(missing_ok=True)
-            if not any(self.checkpoint.parent.iterdir()):
-                self.checkpoint.parent.rmdir()
+        self.checkpoint.unlink(missing_ok=True)
+        self.job_file.unlink(missing_ok=True)
+        folder = self.checkpoint.parent
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) -> Trained:
