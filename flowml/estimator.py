@@ -66,6 +66,8 @@ class PassEstimator(BaseEstimator):
     def plot_history(self, ax: Any = None) -> Any:
         """Plot the objective, or where there is none the change, of each pass.
 
+        Where stages move towards a tolerance, only these are drawn.
+
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
@@ -86,7 +88,7 @@ class PassEstimator(BaseEstimator):
             raise ImportError(
                 "plot_history draws with matplotlib: pip install 'flowml[plot]'"
             ) from error
-        history = self.history_
+        history = moving_stages(self.history_)
         column = "objective" if history["objective"].notna().any() else "change"
         ax = pyplot.subplots()[1] if ax is None else ax
         for stage, passes in history.groupby("stage", sort=False):
@@ -143,6 +145,15 @@ def described(value: Any) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return repr(value)
+
+
+def moving_stages(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the passes of the stages that move towards a tolerance, all passes if none does.
+
+    What a search for a start minimises is another thing, and would dwarf them in a plot.
+    """
+    moving = history[history.groupby("stage")["change"].transform("count") > 0]
+    return history if moving.empty else moving
 
 
 def adopt(

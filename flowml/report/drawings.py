@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flowml.estimator import moving_stages
+
 try:
     import matplotlib as mpl
     from matplotlib.axes import Axes
@@ -60,13 +62,8 @@ def available() -> bool:
 
 
 def convergence(history: pd.DataFrame) -> str:
-    """Draw objective and change against the number of the pass, a line for each stage.
-
-    Where stages move towards a tolerance, only these are drawn: what a search for a start minimises
-    is another thing.
-    """
-    moving = history[history.groupby("stage")["change"].transform("count") > 0]
-    shown = history if moving.empty else moving
+    """Draw objective and change against the number of the pass, a line for each moving stage."""
+    shown = moving_stages(history)
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(7.6, 2.9), layout="constrained")
         left, right = drawing.subplots(1, 2)
