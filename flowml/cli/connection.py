@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -34,19 +35,24 @@ def connection(scheduler: str | None, workers: int | None) -> Iterator[Client | 
             _check_workers(client, scheduler)
             yield client
     elif workers is not None:
-        threads = max(1, len(os.sched_getaffinity(0)) // workers)
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=threads,
-                dashboard_address=":0",
-                silence_logs=logging.ERROR,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        with _local_cluster(workers) as cluster, Client(cluster) as client:
             yield client
     else:
         yield None
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    """Start a cluster whose processes leave Ctrl-C, which a terminal sends to all, to this one."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=max(1, len(os.sched_getaffinity(0)) // workers),
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _connect(scheduler: str) -> Client:
