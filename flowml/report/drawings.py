@@ -114,7 +114,7 @@ def heat(centres: pd.DataFrame) -> str:
         axes.tick_params(length=0)
         bar = drawing.colorbar(cells, ax=axes, shrink=min(1.0, 2.2 / height), aspect=12)
         bar.outline.set_visible(False)
-        bar.set_label("standard deviations from the mean of the centres")
+        bar.set_label("std. deviations")
         return to_svg(drawing)
 
 

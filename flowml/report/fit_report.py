@@ -68,7 +68,7 @@ def fit_report(trained: Trained, job: str, versions: Mapping[str, str]) -> str:
 def headline_figures(trained: Trained) -> dict[str, str]:
     """Return the few numbers that matter most."""
     rows = trained.n_rows
-    return {name: f"{value:.4g}" for name, value in trained.scores.items()} | {
+    return {name: number(value) for name, value in trained.scores.items()} | {
         "Rows": UNKNOWN if rows is None else f"{rows:,}",
         "Features": f"{trained.model.n_features_in_:,}",
         "Passes": f"{trained.model.n_passes_:,}",
@@ -134,6 +134,7 @@ def _centres(trained: Trained) -> Iterator[Markup]:
     )
     centres.index.name = "cluster"
     yield from _drawn(drawings.heat, centres)
+    yield note("Colours: how far a centre is from the mean of the centres, column by column.")
     yield table(centres)
 
 
