@@ -67,7 +67,7 @@ def slices(rows: Rows, size: int) -> Iterator[Slice]:
 
 def is_sparse(X: Matrix) -> bool:
     """Tell a CSR block from a dense one."""
-    return sp.issparse(X)
+    return not isinstance(X, np.ndarray) and bool(sp.issparse(X))
 
 
 def n_features(rows: Rows) -> int:

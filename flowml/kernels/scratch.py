@@ -16,7 +16,7 @@ from flowml.kernels.rows import Array
 
 
 class _Local(threading.local):
-    buffers: dict[str, Array] | None = None
+    views: dict[str, Array] | None = None
 
 
 _local = _Local()
@@ -25,11 +25,11 @@ _local = _Local()
 @contextmanager
 def scratch_scope() -> Iterator[None]:
     """Let this thread's kernels share work space until the block ends, then free it."""
-    _local.buffers = {}
+    _local.views = {}
     try:
         yield
     finally:
-        _local.buffers = None
+        _local.views = None
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
@@ -49,10 +49,19 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array
     ...     np.shares_memory(first, scratch("work", (2, 2)))
     True
     """
-    if _local.buffers is None:
+    views = _local.views
+    if views is None:
         return np.empty(shape, dtype)
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    buffer = _local.buffers.get(name)
+    view = views.get(name)
+    if view is None or view.shape != shape or view.dtype != dtype:
+        view = views[name] = _carve(view, shape, np.dtype(dtype))
+    return view
+
+
+def _carve(earlier: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Cut an array out of an earlier one's memory, or out of new memory if that is too small."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    buffer = None if earlier is None else earlier.base
     if buffer is None or buffer.nbytes < nbytes:
-        buffer = _local.buffers[name] = np.empty(nbytes, np.uint8)
+        buffer = np.empty(nbytes, np.uint8)
     return buffer[:nbytes].view(dtype).reshape(shape)
