@@ -18,6 +18,9 @@ from flowml.kernels.rows import Array, Matrix, is_sparse
 SMALLEST_EXPONENT = -800
 """Columns of smaller values (2**-800) count as zero: the low grid must stay a normal number."""
 
+NO_WEIGHTS = np.empty(0)
+NO_WEIGHTS.flags.writeable = False
+
 
 class ExactSums(NamedTuple):
     """Weighted sums of rows by label; the last column sums the weights themselves.
@@ -92,7 +95,9 @@ def move_rows(
 
 def weights_or_none(weight: Any) -> Array:
     """Return weights as compiled loops take them: read-only, and empty for weights of one."""
-    view = np.ascontiguousarray(() if weight is None else weight, np.float64).view()
+    if weight is None:
+        return NO_WEIGHTS
+    view = np.ascontiguousarray(weight, np.float64).view()
     view.flags.writeable = False
     return view
 

@@ -16,12 +16,13 @@ from numba import njit
 from flowml.kernels.distances import (
     REORDER,
     Geometry,
+    Nearest,
+    exact_rounding,
     label_distances,
     nearest,
     plain,
     prepare,
     radii,
-    rounding,
     slice_rows,
 )
 from flowml.kernels.exact_sums import ExactSums, column_maxima, empty_sums, move_rows
@@ -160,7 +161,7 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
     fresh = leaf is None or not _same_run(leaf, ask)
     if leaf is None or fresh:
         leaf = survey(ask, rows)
-    geometry = prepare(ask.centers, ask.shift, rows[0].X.dtype)
+    geometry = prepare(ask.centers, ask.shift, rows[0].X, label_only=True)
     todo = None if fresh else _unsettled(leaf, ask, geometry)
     start = 0
     for block in rows:
@@ -273,9 +274,11 @@ def _relabel(leaf: LeafState, at: Any, block: Block, rows: Any, geometry: Geomet
         The rows' places in the leaf and in the block.
     """
     bounds, X = leaf.bounds, plain(block.X[rows])
-    labels = bounds.labels[at]
-    found = nearest(X, bounds.radius[at], geometry)
-    bounds.upper[at], bounds.lower[at] = found.upper, found.lower
+    labels, upper, lower = bounds.labels[at], bounds.upper[at], bounds.lower[at]
+    found = Nearest(scratch("labels", labels.shape, np.int32), upper, lower)
+    nearest(X, bounds.radius[at], geometry, found)
+    if not isinstance(at, slice):  # then these are copies, no views
+        bounds.upper[at], bounds.lower[at] = upper, lower
     moved = np.flatnonzero(found.labels != labels)
     if len(moved):
         weight = None if block.weight is None else block.weight[rows]
@@ -298,7 +301,7 @@ def _screen(bounds: Bounds, drift: Drift, gaps: Array, geometry: Geometry, rows:
         lower[i] = low
         apart = 2 * gaps[label] - up
         apart = low if low > apart else apart
-        error = 2 * rounding(radius[i], geometry)
+        error = 2 * exact_rounding(radius[i], geometry)
         proven = apart > 0.0 and apart * apart - up * up > error
         rows[count] = i
         count += 0 if proven else 1
@@ -317,7 +320,7 @@ def _tighten(X: Array, start: int, bounds: Bounds, geometry: Geometry, rows: Arr
         for j in range(X.shape[1]):
             d = X[i - start, j] - centers[label, j]
             total += d * d
-        error = rounding(radius[i], geometry)
+        error = exact_rounding(radius[i], geometry)
         upper[i] = np.sqrt(total + error)
         if lower[i] > 0.0 and lower[i] * lower[i] - total > 3 * error:
             continue

@@ -154,14 +154,14 @@ def _measured(ask: SeedingAsk, rows: Rows, memory: Memory) -> LeafDistances:
         n_rows = sum(block.X.shape[0] for block in rows)
         none = ask.candidates[:0]
         leaf = LeafDistances(np.empty(n_rows), np.ones(n_rows), np.zeros(n_rows, np.int32), none)
-    dtype, shift = rows[0].X.dtype, shift_of(ask)
+    shift = shift_of(ask)
     first = len(leaf.candidates)
     if first == 0:
         leaf.radius[:] = np.concatenate([radii(plain(block.X), shift) for block in rows])
         leaf.squares[:] = np.inf if ask.groups else 1.0
     for start, size in zip(_starts(ask.groups), ask.groups, strict=True):
         if start >= first:
-            geometry = prepare(ask.candidates[start : start + size], shift, dtype)
+            geometry = prepare(ask.candidates[start : start + size], shift, rows[0].X)
             _approach(rows, leaf.radius, geometry, start, leaf.squares, leaf.labels)
     leaf.candidates = ask.candidates
     if ask.remember:
@@ -223,7 +223,7 @@ def _with_trials(ask: SeedingAsk, rows: Rows, leaf: LeafDistances) -> Array:
     shift = shift_of(ask)
     unused = np.empty(len(leaf.labels), np.int32)
     for row, trial in zip(squares, ask.trials, strict=True):
-        geometry = prepare(trial[np.newaxis], shift, rows[0].X.dtype)
+        geometry = prepare(trial[np.newaxis], shift, rows[0].X)
         _approach(rows, leaf.radius, geometry, 0, row, unused)
     return squares
 
