@@ -16,13 +16,12 @@ from flowml.data.assemble import Assemble
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
+from flowml.data.fill_rows import fill_rows
 from flowml.kernels.rows import Array, Block
+from flowml.kernels.scratch import row_space
 
-BATCH_BYTES = 4 << 20
-"""Rows are moved from columns to rows a batch of about this size at a time: it stays in cache."""
-
-READ_BYTES = 1 << 20
-"""Bytes that pyarrow reads from a local file at a time, instead of a whole column chunk."""
+BATCH_BYTES = 32 << 20
+"""Columns are decoded in batches of at most this size: a huge row group isn't held twice."""
 
 FOOTER_THREADS = 8
 
@@ -128,25 +127,21 @@ class RowGroup:
         """
         n_rows = read_footer(self.file).row_group(self.number).num_rows
         columns, dtype = self.columns, self.assemble.schema.dtype
-        X = np.empty((n_rows, len(columns.features)), dtype)
+        X = row_space((n_rows, len(columns.features)), dtype)
         beside = np.empty((len(columns.beside_X), n_rows))
-        size = max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)
-        work = np.empty((len(columns.features), size), dtype)
         low = 0
-        for batch in self._batches(size):
+        for batch in self._batches(max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)):
             high = low + batch.num_rows
-            for row, column in zip(work, columns.features, strict=True):
-                row[: batch.num_rows] = column_values(batch.column(column))
-            X[low:high] = work[:, : batch.num_rows].T
-            for row, column in zip(beside, columns.beside_X, strict=True):
-                row[low:high] = column_values(batch.column(column))
+            fill_rows(X[low:high], [column_values(batch[name]) for name in columns.features])
+            for row, name in zip(beside, columns.beside_X, strict=True):
+                row[low:high] = column_values(batch[name])
             low = high
         y = beside[: len(columns.targets)].T if columns.targets else None
         return self.assemble(X, y, None if columns.weight is None else beside[-1])
 
     def _batches(self, size: int) -> Iterator[pa.RecordBatch]:
         local = self.file.is_local
-        options: dict[str, Any] = {"buffer_size": READ_BYTES} if local else {"pre_buffer": True}
+        options: dict[str, Any] = {"memory_map": True} if local else {"pre_buffer": True}
         try:
             with (
                 nullcontext(self.file.url) if local else self.file.open() as source,

@@ -17,6 +17,7 @@ from flowml.kernels.rows import Array
 
 class _Local(threading.local):
     views: dict[str, Array] | None = None
+    place = 0
 
 
 _local = _Local()
@@ -56,6 +57,20 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array
     if view is None or view.shape != shape or view.dtype != dtype:
         view = views[name] = _carve(view, shape, np.dtype(dtype))
     return view
+
+
+def place_block(place: int) -> None:
+    """Say which block of a leaf this thread reads next: each has its own `row_space`."""
+    _local.place = place
+
+
+def row_space(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return memory for the rows of a block that a reader makes.
+
+    Within a scope it is the same for the blocks at the same place of each leaf, as a leaf that is
+    streamed is gone once it is summarised; elsewhere it is new.
+    """
+    return scratch(f"rows of block {_local.place}", shape, dtype)
 
 
 def _carve(earlier: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

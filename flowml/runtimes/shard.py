@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
 from flowml.kernels.rows import Block
-from flowml.kernels.scratch import scratch_scope
+from flowml.kernels.scratch import place_block, scratch_scope
 from flowml.runtimes.tree import Nodes, add_leaf
 
 Leaves: TypeAlias = Sequence[tuple[int, Sequence[BlockSource]]]
@@ -34,8 +34,12 @@ class Leaf:
     memory: Memory = field(default_factory=dict)
 
     def rows(self) -> Sequence[Block]:
-        """Return the blocks, read now if they aren't kept."""
-        return [load(source) for source in self.sources]
+        """Return the blocks, read now if they aren't kept: valid until the next leaf's are."""
+        blocks = []
+        for place, source in enumerate(self.sources):
+            place_block(place)
+            blocks.append(load(source))
+        return blocks
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in another process."""
