@@ -5,13 +5,13 @@ Conventions
 X : (m, p) rows, float32 or float64, C-ordered or CSR; C : (k, p) centres, float64;
 s : (p,) a point near the rows that keeps rounding small, zero for CSR; c' = c - s.
 
-.. math:: \\|x - c\\|^2 = \\|x - s\\|^2 + (2 s \\cdot c' + \\|c'\\|^2) - 2 x \\cdot c'
+.. math:: \\|x - c\\|^2 = \\|x'\\|^2 + \\|c'\\|^2 - 2 x' \\cdot c', \\quad x' = x - s
 
-The product :math:`x \\cdot c'` comes from BLAS, whose last bits depend on the shape of the call. So
-a label is only taken from it where the gap to the second nearest centre is wider than twice what
+The product :math:`x' \\cdot c'` comes from BLAS, whose last bits depend on the shape of the call.
+So a label is only taken from it where the gap to the second nearest centre is wider than twice what
 rounding can do; the few other rows are decided by distances summed in a fixed order, the lower
 label winning a tie. A label therefore depends on its row and the centres alone, and the product
-may be made of single-precision copies of :math:`x - s`, in half the time, where rows are wide.
+may be made in single precision, in half the time, where rows are wide.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ REORDER = {"reassoc", "contract"}
 the same compiled loop computes every time."""
 
 NARROW_FROM = 16
-"""Features from which the product, made in single precision, is worth the copy of the rows."""
+"""Features from which the product, made in single precision, is worth its coarser bounds."""
 
 TIE_ELEMENTS = 1 << 20
 """Elements of CSR rows that are made dense at a time to settle ties."""
@@ -51,14 +51,12 @@ class Geometry(NamedTuple):
     scaled : ndarray of shape (k, p)
         -2 (c - s), in the dtype of the product.
     offsets : ndarray of shape (k,)
-        2 s·c' + |c'|², in the dtype of the product; without the first term if `narrow`.
-    slack, reach, lever : float
+        |c'|², in the dtype of the product.
+    slack, reach : float
         Rounding moves a squared distance that comes from the product by at most
-        ``slack * (r + reach) * (r + reach + lever)`` for a row with ``r = |x - s|``.
+        ``slack * (r + reach)**2`` for a row with ``r = |x - s|``.
     exact_slack : float
         The same for a distance summed term by term in float64: ``exact_slack * (r + reach)**2``.
-    narrow : bool
-        Whether the product is made of float32 copies of the rows less the shift.
     """
 
     centers: Array
@@ -67,17 +65,28 @@ class Geometry(NamedTuple):
     offsets: Array
     slack: float
     reach: float
-    lever: float
     exact_slack: float
-    narrow: bool
 
 
-class Limits(NamedTuple):
-    """What the products say of each row: smallest and second smallest of offset + product."""
+class Work(NamedTuple):
+    """Work space for the nearest centres of a slice of m rows.
 
+    Attributes
+    ----------
+    moved : ndarray of shape (m * p,)
+        Rows less the shift.
+    product : ndarray of shape (k * m,)
+    best, second : ndarray of shape (m,)
+        The smallest and second smallest of offset + product.
+    ties : ndarray of shape (m,), int64
+        Rows that these don't settle.
+    """
+
+    moved: Array
+    product: Array
     best: Array
     second: Array
-    radius: Array
+    ties: Array
 
 
 class Nearest(NamedTuple):
@@ -107,18 +116,15 @@ def prepare(centers: Array, shift: Array, X: Matrix, label_only: bool = False) -
     dtype = np.dtype(np.float32) if narrow else X.dtype
     moved = centers - shift
     squares = np.einsum("ij,ij->i", moved, moved)
-    offsets = squares if narrow else squares + 2 * (moved @ shift)
     terms = 2 * centers.shape[1] + 16
     return Geometry(
         centers=np.array(centers, np.float64, order="C"),
         shift=np.array(shift),
         scaled=np.ascontiguousarray(-2 * moved, dtype),
-        offsets=offsets.astype(dtype),
+        offsets=squares.astype(dtype),
         slack=terms * float(np.finfo(dtype).eps),
         reach=float(np.sqrt(squares.max(initial=0))),
-        lever=0.0 if narrow else float(np.linalg.norm(shift)),
         exact_slack=terms * float(np.finfo(np.float64).eps),
-        narrow=narrow,
     )
 
 
@@ -151,55 +157,84 @@ def radii(X: Matrix, shift: Array) -> Array:
     return out
 
 
+def work_space(n_rows: int, geometry: Geometry) -> Work:
+    """Return work space for slices of at most `n_rows` rows."""
+    k, p = geometry.scaled.shape
+    dtype = geometry.scaled.dtype
+    best, second = scratch("two nearest", (2, n_rows), dtype)
+    return Work(
+        moved=scratch("moved rows", (n_rows * p,), dtype),
+        product=scratch("products", (k * n_rows,), dtype),
+        best=best,
+        second=second,
+        ties=scratch("ties", (n_rows,), np.int64),
+    )
+
+
 def products(X: Matrix, geometry: Geometry) -> Array:
-    """Return -2 x·c' of each centre (rows of the result) and row."""
+    """Return -2 x'·c' of each centre (rows of the result) and row."""
     scaled = geometry.scaled
-    if is_sparse(X):
+    if is_sparse(X):  # then the shift is zero
         return np.ascontiguousarray((X @ scaled.T).T)
-    if geometry.narrow:
-        moved = scratch("narrow rows", X.shape, np.float32)
-        _move_rows(X, geometry.shift, moved)
-        X = moved
-    shape = (scaled.shape[0], X.shape[0])
-    return np.matmul(scaled, X.T, out=scratch("products", shape, scaled.dtype))
+    moved = np.subtract(X, geometry.shift, out=scratch("moved rows", X.shape, scaled.dtype))
+    return np.matmul(scaled, moved.T, out=scratch("products", (len(scaled), len(X)), scaled.dtype))
 
 
-def nearest(X: Matrix, radius: Array, geometry: Geometry, found: Nearest) -> None:
-    """Find the nearest centre of each row.
+def nearest_sparse(X: Matrix, radius: Array, geometry: Geometry, found: Nearest) -> None:
+    """Find the nearest centre of each CSR row.
 
     Parameters
     ----------
-    X : ndarray or CSR array of shape (m, p), as `plain` returns it
+    X : CSR array of shape (m, p)
     radius : ndarray of shape (m,)
         From `radii`.
     geometry : Geometry
     found : Nearest
         Written to.
     """
-    m = X.shape[0]
     product = products(X, geometry)
-    best, second = scratch("two nearest", (2, m), product.dtype)
-    ties = scratch("ties", (m,), np.int64)
-    _two_nearest(product, geometry.offsets, best, second, found.labels)
-    limits = Limits(best, second, radius)
-    count = _bounds(limits, geometry, found.upper, found.lower, ties)
-    if count:
-        _settle(X, ties[:count], product, limits, geometry, found.labels)
+    work = work_space(X.shape[0], geometry)
+    _two_nearest(product, geometry.offsets, work.best, work.second, found.labels)
+    count = _bounds(radius, geometry, work, found)
+    step = max(1, TIE_ELEMENTS // max(1, X.shape[1]))
+    for low in range(0, count, step):
+        ties = work.ties[low : min(low + step, count)]
+        dense = plain(X[ties].toarray())
+        _settle(dense, np.arange(len(ties)), ties, product, radius, geometry, work, found.labels)
 
 
-def _settle(
-    X: Matrix,
-    ties: Array,
-    product: Array,
-    limits: Limits,
-    geometry: Geometry,
-    labels: Array,
+@njit(cache=True, nogil=True)
+def nearest_dense(
+    X: Array, rows: Array, radius: Array, geometry: Geometry, work: Work, found: Nearest
 ) -> None:
-    step = max(1, TIE_ELEMENTS // max(1, X.shape[1])) if is_sparse(X) else len(ties)
-    for low in range(0, len(ties), step):
-        rows = ties[low : low + step]
-        dense = X[rows].toarray() if is_sparse(X) else X[rows]
-        _settle_ties(plain(dense), rows, product, limits, geometry, labels)
+    """Find the nearest centre of some dense rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p), as `plain` returns it
+    rows : ndarray of shape (m,), int64
+        Which rows of X.
+    radius : ndarray of shape (m,)
+        From `radii`.
+    geometry : Geometry
+    work : Work
+        For at least m rows.
+    found : Nearest
+        Of shape (m,); written to.
+    """
+    m, p = len(rows), X.shape[1]
+    moved = work.moved[: m * p].reshape(m, p)
+    for i in range(m):
+        row, out = X[rows[i]], moved[i]  # as rows, so that the inner loop runs in vector lanes
+        for j in range(p):
+            out[j] = row[j] - geometry.shift[j]
+    product = work.product[: len(geometry.scaled) * m].reshape(len(geometry.scaled), m)
+    np.dot(geometry.scaled, moved.T, product)
+    _two_nearest(product, geometry.offsets, work.best[:m], work.second[:m], found.labels)
+    count = _bounds(radius, geometry, work, found)
+    if count:
+        ties = work.ties[:count]
+        _settle(X, rows[ties], ties, product, radius, geometry, work, found.labels)
 
 
 def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
@@ -221,9 +256,14 @@ def label_rows(X: Matrix, centers: Array) -> Array:
     with scratch_scope():
         for low in range(0, X.shape[0], size):
             part = plain(X[low : low + size])
-            bounds = scratch("bounds", (2, part.shape[0]))
-            found = Nearest(out[low : low + size], bounds[0], bounds[1])
-            nearest(part, radii(part, shift), geometry, found)
+            upper, lower = scratch("bounds", (2, part.shape[0]))
+            found = Nearest(out[low : low + size], upper, lower)
+            radius = radii(part, shift)
+            if is_sparse(part):
+                nearest_sparse(part, radius, geometry, found)
+            else:
+                rows = np.arange(len(part))
+                nearest_dense(part, rows, radius, geometry, work_space(len(part), geometry), found)
     return out
 
 
@@ -259,13 +299,6 @@ def _radii(X: Array, shift: Array, out: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _move_rows(X: Array, shift: Array, out: Array) -> None:
-    for i in range(X.shape[0]):
-        for j in range(X.shape[1]):
-            out[i, j] = X[i, j] - shift[j]
-
-
-@njit(cache=True, nogil=True)
 def _radii_csr(X: Csr, out: Array) -> None:
     for i in range(len(out)):
         total = 0.0
@@ -296,55 +329,59 @@ def _two_nearest(product: Array, offsets: Array, best: Array, second: Array, lab
 
 @njit(cache=True, nogil=True)
 def rounding(radius: Any, geometry: Geometry) -> Any:
-    """Bound the rounding error of a squared distance."""
-    near = radius + geometry.reach
-    return geometry.slack * near * (near + geometry.lever)
+    """Bound the rounding error of a squared distance that comes from the product."""
+    return geometry.slack * (radius + geometry.reach) ** 2
 
 
 @njit(cache=True, nogil=True)
 def exact_rounding(radius: Any, geometry: Geometry) -> Any:
     """Bound the rounding error of a squared distance that is summed term by term."""
-    near = radius + geometry.reach
-    return geometry.exact_slack * near * near
+    return geometry.exact_slack * (radius + geometry.reach) ** 2
 
 
 @njit(cache=True, nogil=True)
-def _bounds(limits: Limits, geometry: Geometry, upper: Array, lower: Array, ties: Array) -> int:
+def _bounds(radius: Array, geometry: Geometry, work: Work, found: Nearest) -> int:
     """Bound the distances of each row and list the rows whose label isn't proven."""
-    best, second, radius = limits
-    for i in range(len(best)):
+    best, second = work.best, work.second
+    for i in range(len(radius)):
         error = rounding(radius[i], geometry)
         square = radius[i] * radius[i]
         near = square + best[i] + error
         far = square + second[i] - error
-        upper[i] = np.sqrt(near if near > 0.0 else 0.0)
-        lower[i] = np.sqrt(far if far > 0.0 else 0.0)
+        found.upper[i] = np.sqrt(near if near > 0.0 else 0.0)
+        found.lower[i] = np.sqrt(far if far > 0.0 else 0.0)
     count = 0
-    for i in range(len(best)):
+    for i in range(len(radius)):
         gap = np.float64(second[i]) - best[i]
         if gap <= 2 * rounding(radius[i], geometry):
-            ties[count] = i
+            work.ties[count] = i
             count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
-def _settle_ties(
-    X: Array, ties: Array, product: Array, limits: Limits, geometry: Geometry, labels: Array
+def _settle(  # noqa: PLR0913 - a compiled inner loop, its arguments are what it walks
+    X: Array,
+    rows: Array,
+    ties: Array,
+    product: Array,
+    radius: Array,
+    geometry: Geometry,
+    work: Work,
+    labels: Array,
 ) -> None:
-    """Decide rows by distances summed in a fixed order; X holds the tied rows only."""
-    best, _, radius = limits
+    """Decide tied rows, `rows` of X, by distances summed in a fixed order."""
     centers, offsets = geometry.centers, geometry.offsets
     for at in range(len(ties)):
-        i = ties[at]
-        allowed = best[i] + 2 * rounding(radius[i], geometry)
+        i, row = ties[at], rows[at]
+        allowed = work.best[i] + 2 * rounding(radius[i], geometry)
         smallest = np.inf
         for j in range(centers.shape[0]):
             if product[j, i] + offsets[j] > allowed:
                 continue
             total = 0.0
             for column in range(X.shape[1]):
-                d = X[at, column] - centers[j, column]
+                d = X[row, column] - centers[j, column]
                 total += d * d
             if total < smallest:
                 smallest = total
@@ -354,10 +391,10 @@ def _settle_ties(
 @njit(cache=True, nogil=True, fastmath=REORDER)
 def _label_distances(X: Array, labels: Array, centers: Array, out: Array) -> None:
     for i in range(X.shape[0]):
-        label = labels[i]
+        row, center = X[i], centers[labels[i]]
         total = 0.0
-        for j in range(X.shape[1]):
-            d = X[i, j] - centers[label, j]
+        for j in range(len(row)):
+            d = row[j] - center[j]
             total += d * d
         out[i] = total
 

@@ -79,18 +79,18 @@ def move_rows(
     Parameters
     ----------
     sums : ExactSums
-    X : ndarray or CSR array of shape (m, p)
-    weight : ndarray of shape (m,) or None
-    rows : ndarray of int64
+    X : ndarray or CSR array of shape (n, p)
+    weight : ndarray of shape (n,) or None
+    rows : ndarray of shape (m,), int64
         Which rows of X.
     before, after : ndarray of shape (m,), int32
-        Labels; -1 is no label.
+        Labels of these rows; -1 is no label.
     """
     weights = weights_or_none(weight)
     if is_sparse(X):
-        _move_csr(csr(X), weights, rows, before, after, sums)
+        _move_sparse_rows(csr(X), weights, rows, before, after, sums)
     else:
-        _move(X, weights, rows, before, after, sums)
+        move_dense_rows(X, weights, rows, before, after, sums)
 
 
 def weights_or_none(weight: Any) -> Array:
@@ -132,39 +132,47 @@ def _add(value: float, label: int, j: int, parts: Array, grids: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _move(
+def move_dense_rows(
     X: Array, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
 ) -> None:
+    """Do what `move_rows` does, with weights as `weights_or_none` returns them."""
     parts, grids = sums
     p = X.shape[1]
     weighted = len(weight) > 0
-    for i in rows:
+    for at in range(len(rows)):
+        new, old = after[at], before[at]
+        if new == old:
+            continue
+        i = rows[at]
         w = weight[i] if weighted else 1.0
-        new, old = after[i], before[i]
+        row = X[i]
         for j in range(p):
-            _add(w * X[i, j], new, j, parts, grids)
+            _add(w * row[j], new, j, parts, grids)
         _add(w, new, p, parts, grids)
         if old >= 0:
             for j in range(p):
-                _add(-w * X[i, j], old, j, parts, grids)
+                _add(-w * row[j], old, j, parts, grids)
             _add(-w, old, p, parts, grids)
 
 
 @njit(cache=True, nogil=True)
-def _move_csr(
+def _move_sparse_rows(
     X: Csr, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
 ) -> None:
     data, indices, indptr = X
     parts, grids = sums
     p = parts.shape[2] - 1
     weighted = len(weight) > 0
-    for i in rows:
+    for at in range(len(rows)):
+        new, old = after[at], before[at]
+        if new == old:
+            continue
+        i = rows[at]
         w = weight[i] if weighted else 1.0
-        new, old = after[i], before[i]
-        for at in range(indptr[i], indptr[i + 1]):
-            _add(w * data[at], new, indices[at], parts, grids)
+        for value in range(indptr[i], indptr[i + 1]):
+            _add(w * data[value], new, indices[value], parts, grids)
         _add(w, new, p, parts, grids)
         if old >= 0:
-            for at in range(indptr[i], indptr[i + 1]):
-                _add(-w * data[at], old, indices[at], parts, grids)
+            for value in range(indptr[i], indptr[i + 1]):
+                _add(-w * data[value], old, indices[value], parts, grids)
             _add(-w, old, p, parts, grids)

@@ -8,7 +8,7 @@ has the same bits whether the memory was there, was lost, or was never kept.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,15 +17,25 @@ from flowml.kernels.distances import (
     REORDER,
     Geometry,
     Nearest,
+    Work,
     exact_rounding,
     label_distances,
-    nearest,
+    nearest_dense,
+    nearest_sparse,
     plain,
     prepare,
     radii,
     slice_rows,
+    work_space,
 )
-from flowml.kernels.exact_sums import ExactSums, column_maxima, empty_sums, move_rows
+from flowml.kernels.exact_sums import (
+    ExactSums,
+    column_maxima,
+    empty_sums,
+    move_dense_rows,
+    move_rows,
+    weights_or_none,
+)
 from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest
 from flowml.kernels.fold import Fold, Memory
 from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features, slices
@@ -166,11 +176,10 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
     start = 0
     for block in rows:
         end = start + block.X.shape[0]
-        if todo is None:
-            _relabel_all(leaf, start, block, geometry)
-        else:
-            mine = todo[np.searchsorted(todo, start) : np.searchsorted(todo, end)]
-            _relabel_rows(leaf, start, block, geometry, mine)
+        mine = None
+        if todo is not None:
+            mine = todo[np.searchsorted(todo, start) : np.searchsorted(todo, end)] - start
+        _relabel(leaf, start, block, geometry, mine)
         start = end
     leaf.centers = ask.centers
     if ask.remember:
@@ -246,44 +255,74 @@ def _unsettled(leaf: LeafState, ask: LloydAsk, geometry: Geometry) -> Array | No
     return None if count > MOST * n_rows else rows[:count]
 
 
-def _relabel_all(leaf: LeafState, start: int, block: Block, geometry: Geometry) -> None:
-    n_rows, size = block.X.shape[0], slice_rows(len(geometry.centers))
-    for low in range(0, n_rows, size):
-        rows = slice(low, min(low + size, n_rows))
-        _relabel(leaf, slice(start + low, start + rows.stop), block, rows, geometry)
-
-
-def _relabel_rows(
-    leaf: LeafState, start: int, block: Block, geometry: Geometry, todo: Array
+def _relabel(
+    leaf: LeafState, start: int, block: Block, geometry: Geometry, todo: Array | None
 ) -> None:
-    X, size = block.X, slice_rows(len(geometry.centers))
-    if len(todo) and not is_sparse(X) and X.flags.c_contiguous:
-        todo = todo[: _tighten(plain(X), start, leaf.bounds, geometry, todo)]
-    for low in range(0, len(todo), size):
-        at = todo[low : low + size]
-        _relabel(leaf, at, block, at - start, geometry)
-
-
-def _relabel(leaf: LeafState, at: Any, block: Block, rows: Any, geometry: Geometry) -> None:
-    """Find the labels of some rows from all distances, and move what changed.
+    """Find the labels of some rows of a block from all distances, and move what changed.
 
     Parameters
     ----------
     leaf : LeafState
-    at, rows : slice or ndarray of int64
-        The rows' places in the leaf and in the block.
+    start : int
+        The place in the leaf of the block's first row.
+    block : Block
+    geometry : Geometry
+    todo : ndarray of int64, or None
+        The rows' places in the block; None for all.
     """
-    bounds, X = leaf.bounds, plain(block.X[rows])
-    labels, upper, lower = bounds.labels[at], bounds.upper[at], bounds.lower[at]
-    found = Nearest(scratch("labels", labels.shape, np.int32), upper, lower)
-    nearest(X, bounds.radius[at], geometry, found)
-    if not isinstance(at, slice):  # then these are copies, no views
-        bounds.upper[at], bounds.lower[at] = upper, lower
-    moved = np.flatnonzero(found.labels != labels)
-    if len(moved):
-        weight = None if block.weight is None else block.weight[rows]
-        move_rows(leaf.sums, X, weight, moved, labels, found.labels)
-        bounds.labels[at] = found.labels
+    here = slice(start, start + block.X.shape[0])
+    bounds = Bounds(*(values[here] for values in leaf.bounds))
+    X, size = plain(block.X), slice_rows(len(geometry.centers))
+    if is_sparse(X):
+        _relabel_sparse(leaf.sums, bounds, block, geometry, todo)
+        return
+    rows = np.arange(len(X)) if todo is None else todo[: _tighten(X, bounds, geometry, todo)]
+    size = min(size, len(rows))
+    upper, lower = scratch("found bounds", (2, size))
+    found = Nearest(scratch("found", (size,), np.int32), upper, lower)
+    weight = weights_or_none(block.weight)
+    _relabel_dense(X, weight, rows, bounds, geometry, work_space(size, geometry), found, leaf.sums)
+
+
+def _relabel_sparse(
+    sums: ExactSums, bounds: Bounds, block: Block, geometry: Geometry, todo: Array | None
+) -> None:
+    size = slice_rows(len(geometry.centers))
+    places = np.arange(block.X.shape[0]) if todo is None else todo
+    for low in range(0, len(places), size):
+        at = places[low : low + size]
+        X, labels = block.X[at], bounds.labels[at]
+        found = Nearest(np.empty(len(at), np.int32), np.empty(len(at)), np.empty(len(at)))
+        nearest_sparse(X, bounds.radius[at], geometry, found)
+        move_rows(sums, block.X, block.weight, at, labels, found.labels)
+        bounds.labels[at], bounds.upper[at], bounds.lower[at] = found
+
+
+@njit(cache=True, nogil=True)
+def _relabel_dense(  # noqa: PLR0913 - a compiled inner loop, its arguments are what it walks
+    X: Array,
+    weight: Array,
+    todo: Array,
+    bounds: Bounds,
+    geometry: Geometry,
+    work: Work,
+    found: Nearest,
+    sums: ExactSums,
+) -> None:
+    """Relabel dense rows slice by slice, without the interpreter: threads don't wait for it."""
+    labels, radius, upper, lower = bounds
+    size = len(found.labels)
+    for low in range(0, len(todo), max(1, size)):
+        rows = todo[low : low + size]
+        m = len(rows)
+        part = Nearest(found.labels[:m], found.upper[:m], found.lower[:m])
+        nearest_dense(X, rows, radius[rows], geometry, work, part)
+        move_dense_rows(X, weight, rows, labels[rows], part.labels, sums)
+        for i in range(m):
+            row = rows[i]
+            labels[row] = part.labels[i]
+            upper[row] = part.upper[i]
+            lower[row] = part.lower[i]
 
 
 @njit(cache=True, nogil=True)
@@ -309,16 +348,16 @@ def _screen(bounds: Bounds, drift: Drift, gaps: Array, geometry: Geometry, rows:
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _tighten(X: Array, start: int, bounds: Bounds, geometry: Geometry, rows: Array) -> int:
+def _tighten(X: Array, bounds: Bounds, geometry: Geometry, rows: Array) -> int:
     """Measure the distance to the row's own centre, and keep the rows that it doesn't settle."""
     labels, radius, upper, lower = bounds
     centers = geometry.centers
     count = 0
     for i in rows:
-        label = labels[i]
+        row, center = X[i], centers[labels[i]]
         total = 0.0
-        for j in range(X.shape[1]):
-            d = X[i - start, j] - centers[label, j]
+        for j in range(len(row)):
+            d = row[j] - center[j]
             total += d * d
         error = exact_rounding(radius[i], geometry)
         upper[i] = np.sqrt(total + error)
