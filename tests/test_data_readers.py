@@ -19,7 +19,9 @@ from flowml.data import csv_files
 from flowml.data.block_source import load
 from flowml.datasets import california_housing
 from flowml.kernels.rows import Block
+from flowml.kernels.scratch import scratch_scope
 from flowml.linear_model import LinearRegression
+from flowml.runtimes.shard import Leaf
 
 N = 1000
 HOUSING = ["longitude", "latitude", "housing_median_age", "total_rooms", "median_income"]
@@ -226,3 +228,27 @@ def test_what_a_dataset_says_of_itself(parquet_folder: Path) -> None:
         "  sample weights: yes",
     ]
     assert "<th>target</th><td>y</td>" in dataset._repr_html_()
+
+
+def test_a_long_row_group_with_missing_values_is_read_in_several_pieces(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(50_001, 90))
+    rows[::7, 3] = np.nan
+    columns = [pa.array(column, from_pandas=True) for column in rows.T]
+    table = pa.table(columns, names=[f"x{number}" for number in range(90)])
+    assert table["x3"].null_count == 7143
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=len(rows))
+    (block,) = blocks(flowml.read_parquet(tmp_path))
+    np.testing.assert_array_equal(block.X, rows)
+
+
+def test_streamed_leaves_share_memory_but_blocks_of_one_leaf_do_not(parquet_folder: Path) -> None:
+    dataset = flowml.read_parquet(parquet_folder, **CHOICE)
+    sources = [part.source for part in dataset.parts]
+    with scratch_scope():
+        first, second = Leaf(0, sources[:2]).rows()
+        for block, part in zip((first, second), (ROWS[:250], ROWS[250:500]), strict=True):
+            np.testing.assert_array_equal(block.X, part[CHOICE["features"]].to_numpy(dtype=float))
+        (third,) = Leaf(1, sources[3:4]).rows()
+        assert np.shares_memory(first.X, third.X)
+        assert not np.shares_memory(second.X, third.X)
+    assert not np.shares_memory(*(block.X for block in Leaf(0, sources[:2]).rows()))
