@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from flowml.kernels.rows import Array
 from flowml.kernels.scratch import scratch
 
-TILE_BYTES = 768 << 10
+TILE_BYTES = 400 << 10
 """A tile of about this size is filled by columns, then copied by rows: it stays in cache."""
 
 
@@ -22,6 +20,7 @@ def fill_rows(X: Array, columns: Sequence[Array]) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.empty((3, 2))
     >>> fill_rows(X, [np.arange(3), np.ones(3)])
     >>> X.tolist()
