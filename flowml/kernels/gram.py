@@ -6,10 +6,11 @@ import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
 from flowml.kernels.scratch import scratch
 
 SLICE_ROWS = 1024
+SHIFT_ROWS = 16
 
 
 class Gram(NamedTuple):
@@ -38,21 +39,22 @@ class Gram(NamedTuple):
 
 
 def summarise(ask: None, rows: Rows) -> Gram:
-    """Sum the cross products about the mean of the first slice, then move them to the mean.
+    """Sum the cross products about a shift near the mean, then move them to the mean.
 
     The shift keeps the digits that subtracting a large mean from raw sums would lose (Chan, Golub
     & LeVeque 1983, "Algorithms for computing the sample variance"). A column of ones beside the
     others makes the same product give the sums.
     """
     n_columns = n_features(rows) + n_targets(rows)
-    shift: Array | None = None
+    first = next((block for block in rows if block.X.shape[0] > 0), None)
+    if first is None:
+        return nothing(n_columns)
+    shift = shift_near(first)
     count, weight, log_weight = 0.0, 0.0, 0.0
-    products = np.zeros((n_columns + 1, n_columns + 1))
+    products, product = scratch("gram sums", (2, n_columns + 1, n_columns + 1))
+    products[:] = 0.0
     work = scratch("gram rows", (SLICE_ROWS, n_columns + 1))
-    product = scratch("gram product", products.shape)
     for part in slices(rows, SLICE_ROWS):
-        if shift is None:
-            shift = mean_of(part)
         Z = centred(part, shift, work)
         if part.weight is None:
             count += len(Z)
@@ -63,10 +65,10 @@ def summarise(ask: None, rows: Rows) -> Gram:
             weight += float(positive.sum())
             log_weight += float(np.log(positive).sum())
         products += np.matmul(Z.T, Z, out=product)
-    if shift is None or weight == 0:
-        return Gram(0.0, 0.0, 0.0, np.zeros(n_columns), np.zeros((n_columns, n_columns)))
+    if weight == 0:
+        return nothing(n_columns)
     offset = products[-1, :-1] / weight
-    scatter = products[:-1, :-1] - weight * np.outer(offset, offset)
+    scatter = products[:-1, :-1] - square_of(offset * np.sqrt(weight))
     return Gram(count, weight, log_weight, shift + offset, scatter)
 
 
@@ -77,11 +79,12 @@ def merge(left: Gram, right: Gram) -> Gram:
     if left.weight == 0:
         return right
     weight = left.weight + right.weight
+    share = right.weight / weight
     step = right.mean - left.mean
     scatter = left.scatter
     scatter += right.scatter
-    scatter += (left.weight * (right.weight / weight)) * np.outer(step, step)
-    mean = left.mean + step * (right.weight / weight)
+    scatter += square_of(step * np.sqrt(left.weight * share))
+    mean = left.mean + step * share
     log_weight = left.log_weight + right.log_weight
     return Gram(left.rows + right.rows, weight, log_weight, mean, scatter)
 
@@ -97,12 +100,26 @@ def n_targets(rows: Rows) -> int:
     return 1 if y.ndim == 1 else int(y.shape[1])
 
 
-def mean_of(part: Slice) -> Array:
-    """Return the unweighted mean of the columns ``[X, y]``."""
-    mean = np.asarray(part.X.mean(axis=0, dtype=np.float64)).ravel()
-    if part.y is None:
-        return mean
-    return np.append(mean, part.y.mean(axis=0))
+def nothing(n_columns: int) -> Gram:
+    """Return the sums over no rows."""
+    return Gram(0.0, 0.0, 0.0, np.zeros(n_columns), np.zeros((n_columns, n_columns)))
+
+
+def shift_near(block: Block) -> Array:
+    r"""Return the mean of a few rows that are spread over a block, of the columns ``[X, y]``.
+
+    The mean of k of n rows costs few digits even where it is a poor guess of theirs, as
+    :math:`\sum_i (x_i - m)^2 \ge k (shift - m)^2`: at most those of n / k.
+    """
+    spread = slice(None, None, max(1, block.X.shape[0] // SHIFT_ROWS))
+    mean = np.asarray(block.X[spread].mean(axis=0, dtype=np.float64)).ravel()
+    return mean if block.y is None else np.append(mean, block.y[spread].mean(axis=0))
+
+
+def square_of(column: Array) -> Array:
+    """Write the product of a column and itself, as a row, into work space."""
+    out = scratch("gram square", (len(column), len(column)))
+    return np.multiply(column[:, np.newaxis], column, out=out)
 
 
 def centred(part: Slice, center: Array, work: Array) -> Array:
