@@ -16,9 +16,13 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from flowml.config import get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset, Schema
+from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import PassCompleted
 from flowml.drive.session import training
 from flowml.drive.training import Training
+from flowml.kernels.fold import Fold
+from flowml.runtimes.choose import open_runtime
+from flowml.solvers.one_pass import OnePass
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,15 @@ class PassEstimator(BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+
+    def _summarise(self, dataset: Dataset, fold: Fold, ask: Any) -> Any:
+        """Return a summary of a dataset, in one pass outside of a fit."""
+        runtime = open_runtime(dataset, get_config())
+        try:
+            session = Training(runtime, Checkpoint(None, {}), lambda event: None)
+            return session.solve("score", OnePass(fold, ask)).summary
+        finally:
+            runtime.close()
 
     def _check(self, dataset: Dataset) -> None:
         """Refuse parameters, or data that doesn't suit them, before anything is read."""

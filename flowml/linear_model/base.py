@@ -10,11 +10,8 @@ from scipy.linalg import LinAlgWarning
 from sklearn.base import MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from flowml.config import get_config
 from flowml.data.dataset import Dataset, Schema
-from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.stage import Stage
-from flowml.drive.training import Training
 from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels.gram import GRAM, Gram
 from flowml.kernels.gram import SLICE_ROWS as GRAM_SLICE_ROWS
@@ -25,7 +22,6 @@ from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.parameters import check_flags
 from flowml.prediction import apply
-from flowml.runtimes.choose import open_runtime
 from flowml.runtimes.shard import one_blas_thread
 from flowml.solvers.least_squares import (
     LeastSquares,
@@ -212,7 +208,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         check_targets(self, dataset.schema)
         coef = np.atleast_2d(self.coef_).astype(np.float64)
         intercept = np.broadcast_to(np.asarray(self.intercept_, np.float64), len(coef))
-        summary = one_pass(dataset, OnePass(SQUARED_ERROR, Predictor(coef, intercept.copy())))
+        summary = self._summarise(dataset, SQUARED_ERROR, Predictor(coef, intercept.copy()))
         return float(r_squared(summary).mean())
 
     def summary(self, target: int | str | None = None) -> LinearSummary:
@@ -353,16 +349,6 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
 def linear(coef: np.ndarray, intercept: np.ndarray, X: Any) -> np.ndarray:
     """Predict rows."""
     return X @ coef.T + intercept
-
-
-def one_pass(dataset: Dataset, solver: OnePass) -> Any:
-    """Return a summary of a dataset, outside of a fit."""
-    runtime = open_runtime(dataset, get_config())
-    try:
-        training = Training(runtime, Checkpoint(None, {}), lambda event: None)
-        return training.solve("score", solver).summary
-    finally:
-        runtime.close()
 
 
 def check_rows(gram: Gram) -> None:
