@@ -192,7 +192,7 @@ def test_interrupting_the_client_cancels_the_pass(client: Client):
     assert process.stdin is not None
     assert process.stdout is not None
     lines = iter(process.stdout)
-    assert any(line.strip() == "pass 5" for line in lines)
+    assert any(line.strip() == "pass 20" for line in lines)
     process.send_signal(signal.SIGINT)
     assert any(line.strip() == "stopped" for line in lines)
     started = time.monotonic()
