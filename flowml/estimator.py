@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -37,11 +37,14 @@ class Needs:
         Whether CSR is accepted.
     nan : bool
         Whether X may hold NaN.
+    many_passes : bool
+        Whether a fit reads the rows often enough to lay them out for it first.
     """
 
     target: bool = False
     sparse: bool = True
     nan: bool = False
+    many_passes: bool = False
 
 
 class PassEstimator(BaseEstimator):
@@ -178,7 +181,7 @@ def adopt(
     read of the data.
     """
     if is_lazy(X):
-        dataset = adopt_lazy(X, y, sample_weight)
+        dataset = replace(adopt_lazy(X, y, sample_weight), gathered=needs.many_passes)
         validate_schema(estimator, dataset.schema, reset)
         if dataset.n_rows == 0:
             raise ValueError("X has 0 rows: there is nothing to fit")

@@ -1,12 +1,17 @@
 """Placement: a function of parts and workers, and nothing else."""
 
+from dataclasses import replace
+
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowml.cluster import KMeans
 from flowml.data.arrays import from_arrays
 from flowml.data.block_source import DaskKeys
+from flowml.data.dask_collections import from_dask
 from flowml.data.dataset import Dataset, Part, Schema
 from flowml.kernels.rows import Block
 from flowml.runtimes.placement import LEAF_BYTES, PROCESS_BYTES, Worker, place
@@ -83,3 +88,17 @@ def test_rows_in_this_process_are_there_already():
     placement = place(from_arrays(np.zeros((10, 2))), [Worker("", 2, GB)], keep=False)
     assert placement.keep
     assert placement.reason == "in memory already"
+
+
+def test_small_chunks_are_brought_together_for_fits_of_many_passes() -> None:
+    X = da.from_array(np.random.default_rng(0).normal(size=(4_000, 5)), chunks=(10, 5))
+    dataset = from_dask(X)
+    assert len(place(dataset, [Worker("", 2, 0)]).leaves) == 400
+    assert len(place(replace(dataset, gathered=True), [Worker("", 2, 0)]).leaves) == 1
+
+
+def test_a_broken_value_in_gathered_chunks_is_named_by_its_own_chunk() -> None:
+    values = np.zeros((400, 2))
+    values[257, 1] = np.nan
+    with pytest.raises(ValueError, match="block 25, row 7 of the block, column 1"):
+        KMeans(2, init=np.eye(2)).fit(da.from_array(values, chunks=(10, 2)))

@@ -48,7 +48,7 @@ def predict_files(model_folder: Path, data: Any, out: Path, overwrite: bool = Fa
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)
     try:
-        groups = group_leaves(dataset.parts)
+        groups = group_leaves(dataset.parts, gathered=True)
         write = dask.delayed(write_file)
         written = dask.compute(
             *(

@@ -112,7 +112,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
     array([0, 1], dtype=int32)
     """
 
-    needs = Needs()
+    needs = Needs(many_passes=True)
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """Put the chunks of one block together: runs where the chunks are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,21 @@ class Assemble:
                     f"{features.shape[0]} and {len(values)}"
                 )
         return Block(features, target, weights, self.start, self.number)
+
+
+def join_blocks(blocks: Sequence[Block]) -> Block:
+    """Make one block of consecutive ones, without a copy where there is only one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    X = [block.X for block in blocks]
+    y = [block.y for block in blocks if block.y is not None]
+    weight = [block.weight for block in blocks if block.weight is not None]
+    return first._replace(
+        X=sp.csr_array(sp.vstack(X, "csr")) if is_sparse(first.X) else np.concatenate(X),
+        y=np.concatenate(y) if y else None,
+        weight=np.concatenate(weight) if weight else None,
+    )
 
 
 def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:

@@ -74,6 +74,9 @@ class Dataset:
         Returns a fingerprint: equal for equal data, as far as can be told without loading it.
     collections : tuple of Dask collections
         Those whose keys the parts name.
+    gathered : bool
+        Whether small chunks of a Dask collection are brought together to larger blocks, for which
+        some travel between workers once: worth it where many passes follow.
     """
 
     schema: Schema
@@ -81,6 +84,7 @@ class Dataset:
     kind: str
     identify: Callable[[], str]
     collections: tuple[Any, ...] = ()
+    gathered: bool = False
 
     def __repr__(self) -> str:
         return "\n  ".join([self._headline(), *(f"{key}: {text}" for key, text in self._facts())])
@@ -105,6 +109,14 @@ class Dataset:
         if schema.weighted:
             facts.append(("sample weights", "yes"))
         return facts
+
+    def find_row(self, block: int, row: int) -> tuple[int, int]:
+        """Return the block and the row within it of a row counted from the start of a block."""
+        rows = self.parts[block].rows
+        while rows is not None and row >= rows and block + 1 < len(self.parts):
+            row, block = row - rows, block + 1
+            rows = self.parts[block].rows
+        return block, row
 
     def name_block(self, number: int) -> str:
         """Name a block for messages: its number, and its place in a file if it has one."""

@@ -86,8 +86,9 @@ class Training:
         if found.block < 0:
             return "the sums over the rows overflow float64: scale the columns down first"
         what, part = "NaN" if found.is_nan else "infinity", PARTS[found.part]
-        block = self.runtime.dataset.name_block(found.block)
-        where = f"{block}, row {found.row} of the block"
+        dataset = self.runtime.dataset
+        block, row = dataset.find_row(found.block, found.row)
+        where = f"{dataset.name_block(block)}, row {row} of the block"
         names = schema.feature_names if part == "X" else schema.target_names
         if part == "X" or (part == "y" and schema.n_targets > 1):
             where += f", column {names[found.column] if names else found.column}"

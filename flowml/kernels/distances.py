@@ -106,14 +106,8 @@ class Nearest(NamedTuple):
     lower: Array
 
 
-def prepare(centers: Array, shift: Array, X: Matrix, label_only: bool = False) -> Geometry:
-    """Prepare centres for the rows of X.
-
-    With `label_only`, the product may be coarser than X's dtype: it proves labels, and the
-    distances that it bounds are all the same correct bounds.
-    """
-    narrow = label_only and not is_sparse(X) and X.shape[1] >= NARROW_FROM
-    dtype = np.dtype(np.float32) if narrow else X.dtype
+def prepare(centers: Array, shift: Array, dtype: np.dtype[Any]) -> Geometry:
+    """Prepare centres for products of a dtype."""
     moved = centers - shift
     squares = np.einsum("ij,ij->i", moved, moved)
     terms = 2 * centers.shape[1] + 16
@@ -126,6 +120,12 @@ def prepare(centers: Array, shift: Array, X: Matrix, label_only: bool = False) -
         reach=float(np.sqrt(squares.max(initial=0))),
         exact_slack=terms * float(np.finfo(np.float64).eps),
     )
+
+
+def label_dtype(X: Matrix) -> np.dtype[Any]:
+    """Return the dtype of products that are to prove labels: coarser than wide rows' own."""
+    narrow = not is_sparse(X) and X.shape[1] >= NARROW_FROM
+    return np.dtype(np.float32) if narrow else np.dtype(X.dtype)
 
 
 def slice_rows(n_centers: int) -> int:
@@ -251,7 +251,7 @@ def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
 def label_rows(X: Matrix, centers: Array) -> Array:
     """Return the nearest centre of each row of a block: of shape (n_rows,), int32."""
     shift = common_point(centers, is_sparse(X))
-    geometry = prepare(centers, shift, X, label_only=True)
+    geometry = prepare(centers, shift, label_dtype(X))
     size, out = slice_rows(len(centers)), np.empty(X.shape[0], np.int32)
     with scratch_scope():
         for low in range(0, X.shape[0], size):
@@ -270,7 +270,7 @@ def label_rows(X: Matrix, centers: Array) -> Array:
 def center_distances(X: Matrix, centers: Array) -> Array:
     """Return the distance of each row of a block to each centre: of shape (n_rows, k)."""
     shift = common_point(centers, is_sparse(X))
-    geometry = prepare(centers, shift, X)
+    geometry = prepare(centers, shift, X.dtype)
     size, out = slice_rows(len(centers)), np.empty((X.shape[0], len(centers)), X.dtype)
     for low in range(0, X.shape[0], size):
         part = plain(X[low : low + size])

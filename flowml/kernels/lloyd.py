@@ -20,6 +20,7 @@ from flowml.kernels.distances import (
     Work,
     exact_rounding,
     label_distances,
+    label_dtype,
     nearest_dense,
     nearest_sparse,
     plain,
@@ -39,7 +40,7 @@ from flowml.kernels.exact_sums import (
 from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest
 from flowml.kernels.fold import Fold, Memory
 from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features, slices
-from flowml.kernels.scratch import scratch
+from flowml.kernels.scratch import once, scratch
 
 MEMORY = "lloyd"
 MEMORY_PER_ROW = 28
@@ -171,7 +172,7 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
     fresh = leaf is None or not _same_run(leaf, ask)
     if leaf is None or fresh:
         leaf = survey(ask, rows)
-    geometry = prepare(ask.centers, ask.shift, rows[0].X, label_only=True)
+    geometry = once(prepare, ask.centers, ask.shift, label_dtype(rows[0].X))
     todo = None if fresh else _unsettled(leaf, ask, geometry)
     start = 0
     for block in rows:
@@ -250,7 +251,7 @@ def _unsettled(leaf: LeafState, ask: LloydAsk, geometry: Geometry) -> Array | No
     """
     n_rows = len(leaf.labels)
     rows = scratch("unsettled", (n_rows,), np.int64)
-    drift = _drift(leaf.centers, ask.centers)
+    drift = once(_drift, leaf.centers, ask.centers)
     count = _screen(leaf.bounds, drift, np.array(ask.gaps), geometry, rows)
     return None if count > MOST * n_rows else rows[:count]
 

@@ -5,18 +5,22 @@ costs its page faults again in every call: more than the arithmetic on a leaf of
 """
 
 import math
+import operator
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from flowml.kernels.rows import Array
 
+Made = TypeVar("Made")
+
 
 class _Local(threading.local):
     views: dict[str, Array] | None = None
+    made: dict[Callable[..., Any], tuple[tuple[Any, ...], Any]] | None = None
     place = 0
 
 
@@ -26,11 +30,11 @@ _local = _Local()
 @contextmanager
 def scratch_scope() -> Iterator[None]:
     """Let this thread's kernels share work space until the block ends, then free it."""
-    _local.views = {}
+    _local.views, _local.made = {}, {}
     try:
         yield
     finally:
-        _local.views = None
+        _local.views = _local.made = None
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
@@ -57,6 +61,22 @@ def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array
     if view is None or view.shape != shape or view.dtype != dtype:
         view = views[name] = _carve(view, shape, np.dtype(dtype))
     return view
+
+
+def once(function: Callable[..., Made], *arguments: Any) -> Made:
+    """Return ``function(*arguments)``, made once for all leaves that call with the same objects.
+
+    Only the last result is held, until the scope ends. It must not be written to.
+    """
+    made = _local.made
+    if made is None:
+        return function(*arguments)
+    known = made.get(function)
+    if known is not None and all(map(operator.is_, known[0], arguments)):
+        return known[1]
+    result = function(*arguments)
+    made[function] = arguments, result
+    return result
 
 
 def place_block(place: int) -> None:

@@ -161,7 +161,7 @@ def _measured(ask: SeedingAsk, rows: Rows, memory: Memory) -> LeafDistances:
         leaf.squares[:] = np.inf if ask.groups else 1.0
     for start, size in zip(_starts(ask.groups), ask.groups, strict=True):
         if start >= first:
-            geometry = prepare(ask.candidates[start : start + size], shift, rows[0].X)
+            geometry = prepare(ask.candidates[start : start + size], shift, rows[0].X.dtype)
             _approach(rows, leaf.radius, geometry, start, leaf.squares, leaf.labels)
     leaf.candidates = ask.candidates
     if ask.remember:
@@ -223,7 +223,7 @@ def _with_trials(ask: SeedingAsk, rows: Rows, leaf: LeafDistances) -> Array:
     shift = shift_of(ask)
     unused = np.empty(len(leaf.labels), np.int32)
     for row, trial in zip(squares, ask.trials, strict=True):
-        geometry = prepare(trial[np.newaxis], shift, rows[0].X)
+        geometry = prepare(trial[np.newaxis], shift, rows[0].X.dtype)
         _approach(rows, leaf.radius, geometry, 0, row, unused)
     return squares
 

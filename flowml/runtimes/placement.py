@@ -93,7 +93,7 @@ def place(
     holders : mapping of part number to worker address, optional
         Where parts that are in memory already sit.
     """
-    leaves = group_leaves(dataset.parts)
+    leaves = group_leaves(dataset.parts, dataset.gathered)
     kept, reason = decide_keep(dataset, workers, keep, resident=bool(holders))
     if dataset.collections and not kept:
         # The chunks come and go with the graph, so each leaf is scheduled by itself.
@@ -103,10 +103,11 @@ def place(
     return Placement(leaves, shards, kept, reason)
 
 
-def group_leaves(parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
+def group_leaves(parts: Sequence[Part], gathered: bool) -> tuple[tuple[int, ...], ...]:
     """Group consecutive parts until a leaf is worth a kernel call.
 
-    A Dask chunk is a leaf by itself: it is summed where it is, and neighbours may be elsewhere.
+    A Dask chunk is a leaf by itself, unless `gathered`: it is summed where it is, and neighbours
+    may be elsewhere.
     """
     leaves: list[tuple[int, ...]] = []
     current: list[int] = []
@@ -115,7 +116,7 @@ def group_leaves(parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
         current.append(number)
         nbytes += LEAF_BYTES if part.nbytes is None else part.nbytes
         rows += 0 if part.rows is None else part.rows
-        alone = isinstance(part.source, DaskKeys)
+        alone = isinstance(part.source, DaskKeys) and not gathered
         if alone or nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
             leaves.append(tuple(current))
             current, nbytes, rows = [], 0, 0

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from flowml.data.assemble import join_blocks
 from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
 from flowml.kernels.rows import Block
@@ -34,12 +35,15 @@ class Leaf:
     memory: Memory = field(default_factory=dict)
 
     def rows(self) -> Sequence[Block]:
-        """Return the blocks, read now if they aren't kept: valid until the next leaf's are."""
+        """Return the rows as one block, read now if they aren't kept: valid until the next leaf's.
+
+        One block, so that small ones cost no more than large ones.
+        """
         blocks = []
         for place, source in enumerate(self.sources):
             place_block(place)
             blocks.append(load(source))
-        return blocks
+        return [join_blocks(blocks)]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in another process."""
@@ -93,13 +97,12 @@ def align(value: Any) -> Any:
 
 def make_shard(leaves: Leaves, owned: bool, keep: bool) -> Shard:
     """Gather a worker's leaves, loading their blocks once if they are to be kept."""
-    return Shard(
-        [
-            Leaf(number, [align(load(source) if keep else source) for source in sources])
-            for number, sources in leaves
-        ],
-        owned,
-    )
+    made = []
+    for number, sources in leaves:
+        leaf = Leaf(number, [align(source) for source in sources])
+        made.append(Leaf(number, [align(block) for block in leaf.rows()]) if keep else leaf)
+        owned = owned or len(sources) > 1
+    return Shard(made, owned)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # what isn't finite shows in the summary
