@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flowml.data.block_source import BlockSource, DaskKeys
 from flowml.data.dataset import Dataset, Part
+from flowml.kernels.rows import Block
 
 LEAF_BYTES = 8 << 20
 LEAF_ROWS = 1 << 16
@@ -106,8 +107,8 @@ def place(
 def group_leaves(parts: Sequence[Part], gathered: bool) -> tuple[tuple[int, ...], ...]:
     """Group consecutive parts until a leaf is worth a kernel call.
 
-    A Dask chunk is a leaf by itself, unless `gathered`: it is summed where it is, and neighbours
-    may be elsewhere.
+    A block in this process is a leaf as it was cut. So is a Dask chunk, unless `gathered`: it is
+    summed where it is, and neighbours may be elsewhere.
     """
     leaves: list[tuple[int, ...]] = []
     current: list[int] = []
@@ -116,7 +117,7 @@ def group_leaves(parts: Sequence[Part], gathered: bool) -> tuple[tuple[int, ...]
         current.append(number)
         nbytes += LEAF_BYTES if part.nbytes is None else part.nbytes
         rows += 0 if part.rows is None else part.rows
-        alone = isinstance(part.source, DaskKeys) and not gathered
+        alone = isinstance(part.source, Block if gathered else Block | DaskKeys)
         if alone or nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
             leaves.append(tuple(current))
             current, nbytes, rows = [], 0, 0
