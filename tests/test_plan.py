@@ -54,7 +54,8 @@ def test_the_graph_of_a_pass_is_lazy_and_gives_the_summary():
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_planning_computes_nothing(client: Client, keep: bool):
-    X = da.zeros((1000, 4), chunks=(100, 4)).map_blocks(explode, meta=np.empty((0, 0)))
+    X = da.zeros((1_000_000, 4), chunks=(100_000, 4))
+    X = X.map_blocks(explode, meta=np.empty((0, 0)))
     with flowml.config_context(client=client, keep=keep):
         plan = flowml.plan(KMeans(3, init=np.zeros((3, 4)), max_iter=7), X)
         assert plan.runtime == "dataflow"
@@ -64,7 +65,7 @@ def test_planning_computes_nothing(client: Client, keep: bool):
         assert plan.tasks_per_pass == (3 if keep else 10 * 4 + 1)
         text = str(plan)
     assert f"config_context(keep={keep})" in text
-    assert "1,000 rows" in text
+    assert "1,000,000 rows" in text
 
 
 def test_a_plan_prints_as_a_table_and_as_html():
