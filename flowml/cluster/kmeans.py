@@ -17,10 +17,8 @@ from flowml.cluster.kmeans_start import (
     given_centers,
     start_solver,
 )
-from flowml.config import get_config
 from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset, Schema
-from flowml.drive.session import training
 from flowml.drive.stage import Stage
 from flowml.drive.training import Training
 from flowml.estimator import Needs, PassEstimator, adopt
@@ -208,10 +206,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         """
         check_is_fitted(self)
         dataset = adopt(self, X, None, sample_weight, self.needs, reset=False)
-        config = replace(get_config(), checkpoint=None, resume=False)
-        with training(dataset, config, {"estimator": type(self).__name__}) as session:
-            ask = _ask_labels(self.cluster_centers_, dataset.schema.sparse, False, False)
-            return -session.solve("score", OnePass(ASSIGNMENT, ask)).summary.inertia
+        ask = _ask_labels(self.cluster_centers_, dataset.schema.sparse, False, False)
+        return -self._summarise(dataset, ASSIGNMENT, ask).inertia
 
     def to_sklearn(self) -> cluster.KMeans:
         """Return a fitted scikit-learn `KMeans` with the same centres."""

@@ -22,7 +22,7 @@ class Part(NamedTuple):
     rows : int or None
         None where only loading the block tells.
     nbytes : int or None
-        Bytes that the block takes in memory once loaded.
+        Bytes that the block's X takes in memory once loaded.
     """
 
     source: BlockSource
@@ -132,9 +132,12 @@ class Dataset:
 
     @property
     def nbytes(self) -> int | None:
-        """Bytes in memory once loaded, None where only loading tells."""
+        """Bytes in memory once loaded, targets and weights too; None where only loading tells."""
         sizes = [part.nbytes for part in self.parts]
-        return None if None in sizes else sum(size for size in sizes if size is not None)
+        if None in sizes:
+            return None
+        beside = 8 * (self.schema.n_targets + self.schema.weighted) * (self.n_rows or 0)
+        return sum(size for size in sizes if size is not None) + beside
 
     @property
     def is_lazy(self) -> bool:

@@ -82,8 +82,7 @@ class Plan:
     @property
     def bytes_per_pass(self) -> int | None:
         """Bytes of rows that a pass goes over, as they lie in memory; None where not known."""
-        rows = self.dataset.n_rows
-        return None if rows is None else rows * self.row_bytes
+        return self.dataset.nbytes
 
     @property
     def row_bytes(self) -> int:
