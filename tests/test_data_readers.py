@@ -79,7 +79,7 @@ def test_parquet_by_folder_glob_list_and_url(parquet_folder: Path) -> None:
         dataset = flowml.read_parquet(path, **CHOICE)
         assert [part.rows for part in dataset.parts] == [250, 250, 100, 250, 150]
         assert dataset.shape == (N, 3)
-        assert dataset.nbytes == N * 3 * 8
+        assert dataset.nbytes == N * (3 + 2) * 8  # three features, a target and a weight
         assert_holds(dataset)
 
 
@@ -241,14 +241,16 @@ def test_a_long_row_group_with_missing_values_is_read_in_several_pieces(tmp_path
     np.testing.assert_array_equal(block.X, rows)
 
 
-def test_streamed_leaves_share_memory_but_blocks_of_one_leaf_do_not(parquet_folder: Path) -> None:
+def test_streamed_leaves_share_memory_and_blocks_of_one_leaf_are_joined(
+    parquet_folder: Path,
+) -> None:
     dataset = flowml.read_parquet(parquet_folder, **CHOICE)
     sources = [part.source for part in dataset.parts]
     with scratch_scope():
-        first, second = Leaf(0, sources[:2]).rows()
-        for block, part in zip((first, second), (ROWS[:250], ROWS[250:500]), strict=True):
-            np.testing.assert_array_equal(block.X, part[CHOICE["features"]].to_numpy(dtype=float))
-        (third,) = Leaf(1, sources[3:4]).rows()
-        assert np.shares_memory(first.X, third.X)
-        assert not np.shares_memory(second.X, third.X)
-    assert not np.shares_memory(*(block.X for block in Leaf(0, sources[:2]).rows()))
+        (joined,) = Leaf(0, sources[:2]).rows()
+        wanted = ROWS[:500][CHOICE["features"]].to_numpy(dtype=float)
+        np.testing.assert_array_equal(joined.X, wanted)
+        (third,), (fourth,) = (Leaf(n, sources[n : n + 1]).rows() for n in (2, 3))
+        assert np.shares_memory(third.X, fourth.X)
+    (third,), (fourth,) = (Leaf(n, sources[n : n + 1]).rows() for n in (2, 3))
+    assert not np.shares_memory(third.X, fourth.X)

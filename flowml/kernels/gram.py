@@ -125,7 +125,8 @@ def _add_products(block: Block, shift: Array, products: Array) -> None:
     product = scratch("gram product", products.shape)
     n_slice = SMALL_PRODUCT // n_columns**2
     if n_slice >= LEAST_ROWS and not is_sparse(X) and X.flags.c_contiguous:
-        y = np.empty((len(X), 0)) if block.y is None else block.y.reshape(len(X), -1)
+        y = np.empty((len(X), 0)) if block.y is None else block.y
+        y = y.reshape(len(X), n_columns - 1 - X.shape[1])
         roots = np.empty(0) if block.weight is None else np.sqrt(block.weight)
         work = scratch("gram rows", (min(n_slice, MOST_ROWS) * n_columns,))
         _add_narrow_products(_constant(X), _constant(y), roots, shift, work, product, products)
