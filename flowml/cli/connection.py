@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster  # the command line starts and names clusters
 
 CONNECT_SECONDS = 10
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from distributed import Client
+from distributed import Client  # names what connection.py opens
 
 import flowml
 from flowml.cli.connection import connection

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-from distributed import Client
+from distributed import Client  # asks the cluster that connection.py opens for its memory
 
 from flowml.runtimes.machine import resident_memory
 
