@@ -59,7 +59,7 @@ def summarise(ask: None, rows: Rows) -> Gram:
     products = scratch("gram sums", (n_columns + 1, n_columns + 1))
     products[:] = 0.0
     for block in rows:
-        _add_products(block, shift, products)
+        add_products(block, shift, products)
         if block.weight is None:
             count += block.X.shape[0]
             weight += block.X.shape[0]
@@ -119,7 +119,7 @@ def shift_near(block: Block) -> Array:
     return mean if block.y is None else np.append(mean, block.y[spread].mean(axis=0))
 
 
-def _add_products(block: Block, shift: Array, products: Array) -> None:
+def add_products(block: Block, shift: Array, products: Array) -> None:
     """Add a block's cross products about the shift."""
     X, n_columns = block.X, len(products)
     product = scratch("gram product", products.shape)
