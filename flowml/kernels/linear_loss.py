@@ -1,0 +1,178 @@
+"""The loss of a linear predictor over rows, its gradient, and its curvature: what GLMs pass for."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from flowml.kernels.fold import Fold
+from flowml.kernels.gram import add_products
+from flowml.kernels.labels import encode
+from flowml.kernels.rows import Array, Block, Matrix, Rows, is_sparse, n_features, slices
+from flowml.losses.loss import Derivatives, Loss
+
+SLICE_BYTES = 1 << 20
+SPARSE_SLICE_ROWS = 1 << 16
+
+
+class Target(NamedTuple):
+    """How the blocks' y becomes what a loss takes.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,) or None
+        Sorted labels: y is replaced by their numbers.
+    class_weights : ndarray of shape (n_classes,) or None
+        By which the rows' weights are multiplied.
+    """
+
+    classes: Array | None = None
+    class_weights: Array | None = None
+
+
+class Point(NamedTuple):
+    """Where a loss is asked for.
+
+    Attributes
+    ----------
+    loss : Loss
+    target : Target
+    coef : ndarray of shape (n_outputs, n_features)
+    intercept : ndarray of shape (n_outputs,)
+    center : ndarray of shape (n_features,)
+        Derivatives are by the coefficients of X less this, and by the intercept beside them.
+    """
+
+    loss: Loss
+    target: Target
+    coef: Array
+    intercept: Array
+    center: Array
+
+
+class LossSums(NamedTuple):
+    r"""Sums over rows, with :math:`z_i = [x_i - c, 1]` and the loss's derivatives g and h.
+
+    Attributes
+    ----------
+    weight : float
+    value : float
+        :math:`\sum_i w_i \ell_i`
+    spread : float
+        :math:`\sum_i w_i \|g_i\|^2`: how large a gradient is by chance.
+    gradient : ndarray of shape (n_outputs, n_features + 1)
+        :math:`\sum_i w_i g_i z_i^\top`
+    curvature : ndarray of shape (n_outputs * (n_features + 1),) twice, or None
+        :math:`\sum_i w_i\, h_i \otimes z_i z_i^\top`
+    broken : int
+        Slices that hold a NaN or infinity.
+    """
+
+    weight: float
+    value: float
+    spread: float
+    gradient: Array
+    curvature: Array | None
+    broken: int
+
+
+def summarise_gradient(ask: Point, rows: Rows) -> LossSums:
+    """Sum value and gradient."""
+    return _summarise(ask, rows, None)
+
+
+def summarise_curvature(ask: Point, rows: Rows) -> LossSums:
+    """Sum value, gradient and curvature."""
+    size = ask.loss.n_outputs * (n_features(rows) + 1)
+    return _summarise(ask, rows, np.zeros((size, size)))
+
+
+def merge(left: LossSums, right: LossSums) -> LossSums:
+    """Add two up."""
+    left.gradient[...] += right.gradient
+    curvature = left.curvature
+    if curvature is not None and right.curvature is not None:
+        curvature += right.curvature
+    return LossSums(
+        left.weight + right.weight,
+        left.value + right.value,
+        left.spread + right.spread,
+        left.gradient,
+        curvature,
+        left.broken + right.broken,
+    )
+
+
+def finite(summary: LossSums) -> bool:
+    """Tell whether the rows were finite; a value may still overflow far from the minimum."""
+    return summary.broken == 0
+
+
+LOSS_GRADIENT = Fold(summarise_gradient, merge, finite=finite)
+LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
+
+
+def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
+    outputs = ask.loss.n_outputs
+    total, value, spread, broken = 0.0, 0.0, 0.0, 0
+    gradient = np.zeros((outputs, n_features(rows) + 1))
+    for part in slices(rows, slice_rows(rows)):
+        eta, y, weight = predictor(ask, part.X), *_target(ask.target, part.y, part.weight)
+        broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            derivatives = ask.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
+            total += float(weight.sum())
+            value += float(weight @ derivatives.value)
+            slope = derivatives.gradient.reshape(len(eta), outputs)
+            weighted = weight[:, np.newaxis] * slope
+            spread += float(np.vdot(weighted, slope))
+            gradient[:, :-1] += (part.X.T @ weighted).T
+            gradient[:, -1] += weighted.sum(axis=0)
+            if curvature is not None:
+                _add_curvature(part.X, weight, derivatives, ask.center, curvature)
+    gradient[:, :-1] -= gradient[:, -1:] * ask.center
+    return LossSums(total, value, spread, gradient, curvature, broken)
+
+
+def slice_rows(rows: Rows) -> int:
+    """Return how many rows of a dense leaf stay in the processor's cache; of CSR, more."""
+    if is_sparse(rows[0].X):
+        return SPARSE_SLICE_ROWS
+    return max(256, SLICE_BYTES // (rows[0].X.dtype.itemsize * max(1, n_features(rows))))
+
+
+def predictor(ask: Point, X: Matrix) -> Array:
+    """Return η, of shape (n_rows, n_outputs)."""
+    eta: Array = X @ ask.coef.T + ask.intercept
+    return eta
+
+
+def _target(target: Target, y: Array | None, weight: Array | None) -> tuple[Array, Array]:
+    assert y is not None
+    if target.classes is not None:
+        y = encode(y, target.classes)
+    weight = np.ones(len(y)) if weight is None else weight
+    if target.class_weights is not None:
+        weight = weight * target.class_weights[y.astype(np.intp)]
+    return y, weight
+
+
+def _add_curvature(
+    X: Matrix, weight: Array, derivatives: Derivatives, center: Array, curvature: Array
+) -> None:
+    """Add the weighted products of the columns, a block for each pair of outputs."""
+    if derivatives.curvature.ndim == 1:
+        add_products(Block(X, None, weight * derivatives.curvature), center, curvature)
+        return
+    size = len(center) + 1
+    outputs = derivatives.curvature.shape[1]
+    blocks = curvature.reshape(outputs, size, outputs, size)
+    Z = np.empty((X.shape[0], size))
+    Z[:, :-1] = (X.toarray() if is_sparse(X) else X) - center
+    Z[:, -1] = 1.0
+    for j in range(outputs):
+        for k in range(j + 1):
+            factor = weight * derivatives.curvature[:, j, k]
+            product = (Z * factor[:, np.newaxis]).T @ Z
+            blocks[j, :, k, :] += product
+            if k < j:
+                blocks[k, :, j, :] += product.T

@@ -1,0 +1,1 @@
+"""Penalties on coefficients: value, proximal operator, and how far a point is from optimal."""

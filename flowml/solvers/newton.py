@@ -1,0 +1,213 @@
+"""Newton's method with step control; with an elastic net, proximal Newton."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from flowml.kernels.fold import Fold
+from flowml.kernels.linear_loss import LOSS_CURVATURE, LossSums, Point
+from flowml.kernels.rows import Array
+from flowml.penalties.elastic_net import ElasticNet
+from flowml.penalties.penalty import Penalty
+from flowml.solvers.coordinate_descent import minimise_quadratic
+from flowml.solvers.objective import Evaluation, Objective, in_order
+from flowml.solvers.solver import Progress
+
+SUFFICIENT = 1e-4
+"""Share of the promised fall that a step has to reach (Armijo)."""
+LEAST_SHARE = 2.0**-30
+ROUNDING = 1e-13
+"""Differences between two values below this share of them are noise."""
+SAFE_LAST_STEP = 1e-2
+"""Violation from which Newton's method converges quadratically for certain."""
+COLLINEAR = 1e-12
+"""Share of the largest eigenvalue below which a direction is taken to be flat."""
+
+
+class NewtonState(NamedTuple):
+    """Where the iteration stands.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_outputs, n_features + 1)
+        The best point so far.
+    step : ndarray of that shape
+        From there to the point that the next pass looks at, in full length.
+    share : float
+        The share of the step to be tried.
+    promise : float
+        How much the objective falls at first along the full step, below zero.
+    value : float
+        At `theta`; infinite before the first pass.
+    violation : float
+        At `theta`, see `Objective.violation`.
+    n_iter : int
+        Accepted steps.
+    n_passes : int
+    converged, stuck : bool
+    """
+
+    theta: Array
+    step: Array
+    share: float
+    promise: float
+    value: float
+    violation: float
+    n_iter: int
+    n_passes: int
+    converged: bool
+    stuck: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Newton:
+    r"""Minimise the objective's second-order model, look whether the objective agrees, repeat.
+
+    The step d minimises :math:`g^\top d + \tfrac{1}{2} d^\top H d + P(\theta + d)`, by Cholesky's
+    factor where P is a sum of squares and else by coordinate descent. It is halved until the
+    objective falls by enough; every trial is a pass. For generalised linear models with their
+    expected curvature this is iteratively reweighted least squares.
+
+    P. McCullagh & J. A. Nelder 1989, "Generalized Linear Models"; J. D. Lee, Y. Sun & M. A.
+    Saunders 2014, "Proximal Newton-type methods for minimizing composite functions".
+
+    Parameters
+    ----------
+    objective : Objective
+    start : ndarray of shape (n_outputs, n_features + 1)
+    tol : float
+        Stop at a violation of at most this.
+    max_passes : int
+    """
+
+    objective: Objective
+    start: Array
+    tol: float
+    max_passes: int
+
+    @property
+    def fold(self) -> Fold:
+        """Value, gradient and curvature."""
+        return LOSS_CURVATURE
+
+    def init(self) -> NewtonState:
+        """Look at the start first."""
+        still = np.zeros_like(self.start)
+        return NewtonState(
+            self.start, still, 1.0, 0.0, np.inf, np.inf, 0, 0, converged=False, stuck=False
+        )
+
+    def ask(self, state: NewtonState) -> Point:
+        """Return the point to be tried."""
+        return self.objective.point(state.theta + state.share * state.step)
+
+    def step(self, state: NewtonState, summary: LossSums) -> NewtonState:
+        """Take the tried step and find the next, or try a shorter one."""
+        if summary.weight == 0:
+            raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+        tried = state.theta + state.share * state.step
+        evaluation = self.objective.evaluate(summary, tried)
+        state = state._replace(n_passes=state.n_passes + 1)
+        if not self._falls(state, evaluation.value):
+            share = state.share / 2
+            return state._replace(share=share, stuck=share < LEAST_SHARE)
+        violation = self.objective.violation(tried, evaluation, summary.weight)
+        penalty = self.objective.penalty_at(summary.weight)
+        step = _model_step(self.objective, evaluation, penalty, tried, self.tol)
+        promise = _promise(evaluation, penalty, tried, step)
+        converged = violation <= self.tol
+        # the model that says so also says where the minimum is: going there costs no pass
+        theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
+        return NewtonState(
+            theta,
+            step,
+            1.0,
+            promise,
+            evaluation.value,
+            violation,
+            state.n_iter + 1,
+            state.n_passes,
+            converged,
+            stuck=not converged and -promise <= ROUNDING * abs(evaluation.value),
+        )
+
+    def done(self, state: NewtonState) -> bool:
+        """Stop at the tolerance, at the limit, or where no step helps any more."""
+        return state.converged or state.stuck or state.n_passes >= self.max_passes
+
+    def progress(self, state: NewtonState) -> Progress:
+        """Report the objective, and the violation that the tolerance is about."""
+        return Progress(state.value, state.violation)
+
+    def _falls(self, state: NewtonState, value: float) -> bool:
+        if not np.isfinite(state.value):
+            return bool(np.isfinite(value)) or state.n_passes == 0
+        noise = ROUNDING * abs(state.value)
+        return value <= state.value + SUFFICIENT * state.share * state.promise + noise
+
+
+def _model_step(
+    objective: Objective, evaluation: Evaluation, penalty: Penalty, theta: Array, tol: float
+) -> Array:
+    """Return the step to the minimum of the second-order model."""
+    H, g = evaluation.curvature, evaluation.gradient
+    assert H is not None
+    if objective.loss.shift_invariant:
+        H = H + _gauge(H, *theta.shape)
+    free = np.ones(theta.shape, dtype=bool)
+    free[:, -1] = objective.fit_intercept
+    kept = free.ravel()
+    if penalty.is_smooth:
+        squares = in_order(theta, penalty.quadratic, 0.0)
+        slope = (g.ravel() + squares * theta.ravel())[kept]
+        bend = H[np.ix_(kept, kept)] + np.diag(squares[kept])
+        step = np.zeros(theta.size)
+        step[kept] = -_solve(bend, slope)
+        return step.reshape(theta.shape)
+    assert isinstance(penalty, ElasticNet)
+    target = H @ theta.ravel() - g.ravel()
+    prices = _prices(penalty, theta, kept)
+    inner = 0.01 * tol * evaluation.noise
+    best = minimise_quadratic(H, target, theta.ravel(), prices, inner)
+    return best.reshape(theta.shape) - theta
+
+
+def _promise(evaluation: Evaluation, penalty: Penalty, theta: Array, step: Array) -> float:
+    """Return the fall of the model's first-order part and of the penalty along a step."""
+    before, after = penalty.value(theta[:, :-1]), penalty.value((theta + step)[:, :-1])
+    return float(np.vdot(evaluation.gradient, step) + after - before)
+
+
+def _prices(
+    penalty: ElasticNet, theta: Array, kept: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Lay out an elastic net for coordinate descent; a parameter that isn't free stays."""
+    lower = in_order(theta, penalty.lower, -np.inf)
+    upper = in_order(theta, penalty.upper, np.inf)
+    fixed = theta.ravel()
+    lower, upper = np.where(kept, lower, fixed), np.where(kept, upper, fixed)
+    return in_order(theta, penalty.l1, 0.0), in_order(theta, penalty.l2, 0.0), lower, upper
+
+
+def _gauge(H: Array, n_outputs: int, n_columns: int) -> Array:
+    """Bend the directions in which all outputs of a row shift together, and no others."""
+    together = np.full((n_outputs, n_outputs), 1.0 / n_outputs)
+    return np.kron(together, np.eye(n_columns)) * (np.trace(H) / len(H))
+
+
+def _solve(A: Array, b: Array) -> Array:
+    """Solve a positive semidefinite system; of least norm where it is singular."""
+    scale = np.sqrt(np.where(np.diag(A) > 0, np.diag(A), 1.0))
+    scaled = A / scale / scale[:, np.newaxis]
+    try:
+        factor = linalg.cho_factor(scaled, lower=True)
+        if np.diag(factor[0]).min() ** 2 > COLLINEAR * len(A):
+            x: Array = linalg.cho_solve(factor, b / scale) / scale
+            return x
+    except linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(scaled)
+    kept = values > COLLINEAR * len(A) * values[-1]
+    return vectors[:, kept] @ (vectors[:, kept].T @ (b / scale) / values[kept]) / scale

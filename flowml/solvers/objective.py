@@ -1,0 +1,126 @@
+"""What a linear model minimises: a mean loss and a penalty, over columns in comparable units."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from flowml.kernels.linear_loss import LossSums, Point, Target
+from flowml.kernels.rows import Array
+from flowml.losses.loss import Loss
+from flowml.penalties.penalty import Penalty
+
+
+class Evaluation(NamedTuple):
+    r"""The objective at a point, from the sums over the rows.
+
+    Attributes
+    ----------
+    value : float
+        Mean loss plus penalty; infinite where the loss overflows.
+    gradient : ndarray of shape (n_outputs, n_features + 1)
+        Of the mean loss alone.
+    curvature : ndarray of shape (n_parameters, n_parameters) or None
+        Of the mean loss alone.
+    noise : float
+        Root of the mean squared gradient of a row's loss: the unit of `Objective.violation`.
+    """
+
+    value: float
+    gradient: Array
+    curvature: Array | None
+    noise: float
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    r"""Mean loss plus penalty, as a function of parameters in units of the columns' spread.
+
+    .. math:: F(\theta) = \frac{1}{W} \sum_i w_i\, \ell(y_i, x_i b + a) + P(b)
+
+    with :math:`\theta_j = s_j b_j` and, in the last place of each output, the predictor at the
+    columns' center :math:`a + c^\top b`. Center and scale change how fast solvers get there, not
+    where.
+
+    Parameters
+    ----------
+    loss : Loss
+    penalty : Penalty
+        On the coefficients b; not on intercepts.
+    penalises_sum : bool
+        Whether the penalty is to be weighed against the sum of the losses, not their mean.
+    target : Target
+    center, scale : ndarray of shape (n_features,)
+    fit_intercept : bool
+        Without, `center` must be zero.
+    """
+
+    loss: Loss
+    penalty: Penalty
+    penalises_sum: bool
+    target: Target
+    center: Array
+    scale: Array
+    fit_intercept: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The parameters' shape: (n_outputs, n_features + 1)."""
+        return self.loss.n_outputs, len(self.center) + 1
+
+    def point(self, theta: Array) -> Point:
+        """Return what travels to the rows."""
+        coef, intercept = self.coefficients(theta)
+        return Point(self.loss, self.target, coef, intercept, self.center)
+
+    def coefficients(self, theta: Array) -> tuple[Array, Array]:
+        """Return coefficients and intercepts in the columns' own units."""
+        coef = theta[:, :-1] / self.scale
+        return coef, theta[:, -1] - coef @ self.center
+
+    def parameters(self, coef: Array, intercept: Array) -> Array:
+        """Return the parameters of coefficients and intercepts."""
+        return np.column_stack([coef * self.scale, intercept + coef @ self.center])
+
+    def penalty_at(self, weight: float) -> Penalty:
+        """Return the penalty on parameters, beside the mean loss of rows of a total weight."""
+        penalty = self.penalty.in_units(self.scale)
+        return penalty.times(1.0 / weight) if self.penalises_sum else penalty
+
+    def evaluate(self, sums: LossSums, theta: Array) -> Evaluation:
+        """Return value and derivatives at the point that the sums were asked for."""
+        units = np.append(self.scale, 1.0)
+        gradient = sums.gradient / (sums.weight * units)
+        curvature = None
+        if sums.curvature is not None:
+            every = np.tile(units, self.loss.n_outputs)
+            curvature = sums.curvature / (sums.weight * every[:, np.newaxis] * every)
+        if not self.fit_intercept:
+            gradient[:, -1] = 0.0
+        penalty = self.penalty_at(sums.weight)
+        value = sums.value / sums.weight + penalty.value(theta[:, :-1])
+        noise = float(np.sqrt(sums.spread / sums.weight))
+        return Evaluation(value if np.isfinite(value) else np.inf, gradient, curvature, noise)
+
+    def violation(self, theta: Array, evaluation: Evaluation, weight: float) -> float:
+        r"""Return how far a point is from the minimum: the steepest way down, without unit.
+
+        .. math:: \max_j |\partial F / \partial \theta_j| \Big/
+                  \sqrt{\textstyle\sum_i w_i \ell'_i{}^2 / W}
+
+        Without a penalty that is the largest correlation, about the center, of a column with the
+        loss's derivative: it means the same for every loss, solver, unit and number of rows.
+        """
+        if evaluation.noise == 0.0:
+            return 0.0
+        penalty = self.penalty_at(weight)
+        falls = penalty.violation(theta[:, :-1], evaluation.gradient[:, :-1])
+        steepest = max(np.max(falls, initial=0.0), np.abs(evaluation.gradient[:, -1]).max())
+        return float(steepest / evaluation.noise)
+
+
+def in_order(theta: Array, values: Any, otherwise: float) -> Array:
+    """Lay out a penalty's numbers for every parameter, with another for the intercepts."""
+    laid = np.full(theta.shape, otherwise)
+    laid[:, :-1] = values
+    return laid.ravel()
