@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from flowml.drive.events import PassCompleted
 from flowml.solvers.solver import State
@@ -186,6 +187,12 @@ def _flatten(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> 
             key: _flatten(getattr(value, key), f"{name}.{key}", arrays) for key in value._fields
         }
         return {"type": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
+    if isinstance(value, tuple):
+        return {"items": [_flatten(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]}
+    if sp.issparse(value):
+        csr: Any = value
+        parts = (csr.data, csr.indices, csr.indptr)
+        return {"csr": _flatten(parts, name, arrays), "shape": csr.shape}
     return {"value": value.item() if isinstance(value, np.generic) else value}
 
 
@@ -194,6 +201,10 @@ def _restore(entry: dict[str, Any], arrays: Any) -> Any:
         return arrays[entry["array"]]
     if "value" in entry:
         return entry["value"]
+    if "items" in entry:
+        return tuple(_restore(item, arrays) for item in entry["items"])
+    if "csr" in entry:
+        return sp.csr_array(_restore(entry["csr"], arrays), shape=tuple(entry["shape"]))
     return _state_type(entry["type"])(
         **{key: _restore(value, arrays) for key, value in entry["fields"].items()}
     )

@@ -1,0 +1,66 @@
+"""Several folds over the same rows: a block is read once for all of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from flowml.kernels.fold import Ask, Fold, Memory, Summary
+from flowml.kernels.rows import Rows
+
+
+class Summaries(NamedTuple):
+    """The summaries of several folds, None for one that wasn't asked.
+
+    Attributes
+    ----------
+    members : tuple
+    """
+
+    members: tuple[Any, ...]
+
+
+class Asks(NamedTuple):
+    """What each of several folds is asked; one that isn't listed in `live` rests.
+
+    Attributes
+    ----------
+    live : tuple of int
+        Places of the folds that are asked.
+    asks : tuple
+        For each of these.
+    """
+
+    live: tuple[int, ...]
+    asks: tuple[Ask, ...]
+
+
+def several(folds: Sequence[Fold]) -> Fold:
+    """Return the fold that runs folds side by side; it takes `Asks` and gives `Summaries`."""
+    members = tuple(folds)
+    return Fold(
+        partial(_summarise, members),
+        partial(_merge, members),
+        uses_memory=True,
+        finite=partial(_finite, members),
+        takes_nan=all(fold.takes_nan for fold in members),
+    )
+
+
+def _summarise(folds: tuple[Fold, ...], ask: Asks, rows: Rows, memory: Memory) -> Summaries:
+    """Ask each live fold; each has a memory of its own."""
+    members: list[Summary] = [None] * len(folds)
+    for place, question in zip(ask.live, ask.asks, strict=True):
+        members[place] = folds[place](question, rows, memory.setdefault(f"member {place}", {}))
+    return Summaries(tuple(members))
+
+
+def _merge(folds: tuple[Fold, ...], left: Summaries, right: Summaries) -> Summaries:
+    pairs = zip(folds, left.members, right.members, strict=True)
+    return Summaries(
+        tuple(None if one is None else fold.merge(one, other) for fold, one, other in pairs)
+    )
+
+
+def _finite(folds: tuple[Fold, ...], summary: Summaries) -> bool:
+    pairs = zip(folds, summary.members, strict=True)
+    return all(member is None or fold.finite(member) for fold, member in pairs)
