@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from flowml.kernels.assignment import ASSIGNMENT, AssignmentAsk
-from flowml.kernels.distances import label_rows
+from flowml.kernels.distances import center_distances, label_rows
 from flowml.kernels.exact_sums import column_maxima, empty_sums, move_rows
 from flowml.kernels.lloyd import LLOYD, MEMORY
 from flowml.kernels.rows import Block
@@ -37,6 +37,17 @@ def test_labels_are_exact_even_in_ties(dtype, offset, sparse):
     centers = random.integers(0, 4, (6, 3)) + offset
     labels = label_rows(sp.csr_array(X) if sparse else X, centers)
     np.testing.assert_array_equal(labels, nearest_exactly(X, centers))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 3e-22, 1e19, 1e30])
+@pytest.mark.parametrize("p", [3, 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_labels_and_distances_where_single_precision_squares_over_or_underflow(scale, p, dtype):
+    X = (np.random.default_rng(0).standard_normal((300, p)) * scale).astype(dtype)
+    centers = X[:6].astype(np.float64)
+    squares = ((X[:, np.newaxis].astype(np.float64) - centers) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(label_rows(X, centers), squares.argmin(axis=1))
+    np.testing.assert_allclose(center_distances(X, centers), np.sqrt(squares), rtol=1e-3)
 
 
 @pytest.mark.parametrize("sparse", [False, True])

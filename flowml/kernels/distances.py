@@ -55,8 +55,10 @@ class Geometry(NamedTuple):
     slack, reach : float
         Rounding moves a squared distance that comes from the product by at most
         ``slack * (r + reach)**2`` for a row with ``r = |x - s|``.
+    limit : float
+        Where ``(r + reach)**2`` is larger, the product may overflow.
     exact_slack : float
-        The same for a distance summed term by term in float64: ``exact_slack * (r + reach)**2``.
+        The same as `slack` for a distance summed term by term in float64.
     """
 
     centers: Array
@@ -65,6 +67,7 @@ class Geometry(NamedTuple):
     offsets: Array
     slack: float
     reach: float
+    limit: float
     exact_slack: float
 
 
@@ -106,18 +109,21 @@ class Nearest(NamedTuple):
     lower: Array
 
 
+@np.errstate(over="ignore")  # beyond the limit the product isn't relied upon
 def prepare(centers: Array, shift: Array, dtype: np.dtype[Any]) -> Geometry:
     """Prepare centres for products of a dtype."""
     moved = centers - shift
     squares = np.einsum("ij,ij->i", moved, moved)
-    terms = 2 * centers.shape[1] + 16
+    terms, number = 2 * centers.shape[1] + 16, np.finfo(dtype)
+    smallest = float(np.sqrt(number.tiny / number.eps))  # below it rounding isn't relative
     return Geometry(
         centers=np.array(centers, np.float64, order="C"),
         shift=np.array(shift),
         scaled=np.ascontiguousarray(-2 * moved, dtype),
         offsets=squares.astype(dtype),
-        slack=terms * float(np.finfo(dtype).eps),
-        reach=float(np.sqrt(squares.max(initial=0))),
+        slack=terms * float(number.eps),
+        reach=float(np.sqrt(squares.max(initial=0))) + smallest,
+        limit=float(number.max) / 4,
         exact_slack=terms * float(np.finfo(np.float64).eps),
     )
 
@@ -267,6 +273,7 @@ def label_rows(X: Matrix, centers: Array) -> Array:
     return out
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def center_distances(X: Matrix, centers: Array) -> Array:
     """Return the distance of each row of a block to each centre: of shape (n_rows, k)."""
     shift = common_point(centers, is_sparse(X))
@@ -276,8 +283,9 @@ def center_distances(X: Matrix, centers: Array) -> Array:
         part = plain(X[low : low + size])
         radius = radii(part, shift)[:, np.newaxis]
         squares = products(part, geometry).T + geometry.offsets + radius**2
-        # what may be zero but for rounding is measured term by term
-        rows, near = np.nonzero(squares <= 4 * rounding.py_func(radius, geometry))
+        # what may be zero but for rounding, or overflowed, is measured term by term
+        margin = 4 * geometry.slack * (radius + geometry.reach) ** 2
+        rows, near = np.nonzero((squares <= margin) | ~np.isfinite(squares))
         squares[rows, near] = label_distances(plain(part[rows]), near, geometry.centers)
         out[low : low + size] = np.sqrt(squares)
     return out
@@ -330,7 +338,8 @@ def _two_nearest(product: Array, offsets: Array, best: Array, second: Array, lab
 @njit(cache=True, nogil=True)
 def rounding(radius: Any, geometry: Geometry) -> Any:
     """Bound the rounding error of a squared distance that comes from the product."""
-    return geometry.slack * (radius + geometry.reach) ** 2
+    span = (radius + geometry.reach) ** 2
+    return geometry.slack * span if span < geometry.limit else np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -348,12 +357,12 @@ def _bounds(radius: Array, geometry: Geometry, work: Work, found: Nearest) -> in
         square = radius[i] * radius[i]
         near = square + best[i] + error
         far = square + second[i] - error
-        found.upper[i] = np.sqrt(near if near > 0.0 else 0.0)
+        found.upper[i] = np.sqrt(0.0 if near <= 0.0 else near)  # NaN settles nothing
         found.lower[i] = np.sqrt(far if far > 0.0 else 0.0)
     count = 0
     for i in range(len(radius)):
         gap = np.float64(second[i]) - best[i]
-        if gap <= 2 * rounding(radius[i], geometry):
+        if not gap > 2 * rounding(radius[i], geometry):
             work.ties[count] = i
             count += 1
     return count
