@@ -11,6 +11,7 @@ import pandas as pd
 from dask.base import tokenize
 from dask.utils import is_dataframe_like
 from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from flowml.config import get_config
@@ -39,12 +40,18 @@ class Needs:
         Whether X may hold NaN.
     many_passes : bool
         Whether a fit reads the rows often enough to lay them out for it first.
+    one_target : bool
+        Whether y must be one column.
+    labels : bool
+        Whether y holds labels of classes, numbers or strings.
     """
 
     target: bool = False
     sparse: bool = True
     nan: bool = False
     many_passes: bool = False
+    one_target: bool = False
+    labels: bool = False
 
 
 class PassEstimator(BaseEstimator):
@@ -187,6 +194,10 @@ def adopt(
             raise ValueError("X has 0 rows: there is nothing to fit")
         if needs.target and dataset.schema.n_targets == 0:
             raise ValueError(_needs_target(estimator))
+        if needs.one_target and dataset.schema.n_targets > 1:
+            raise ValueError(
+                f"y has {dataset.schema.n_targets} columns: {type(estimator).__name__} takes one"
+            )
         if dataset.schema.sparse and not needs.sparse:
             raise TypeError(
                 f"{type(estimator).__name__} takes no sparse X: make the blocks dense "
@@ -210,8 +221,9 @@ def adopt_eager(
     if needs.target:
         if y is None:
             raise ValueError(_needs_target(estimator))
-        X, y = validate_data(estimator, X, y, multi_output=True, y_numeric=True, **options)
-        y = np.asarray(y, dtype=np.float64)
+        several, numeric = not needs.one_target, not needs.labels
+        X, y = validate_data(estimator, X, y, multi_output=several, y_numeric=numeric, **options)
+        y = _as_labels(y) if needs.labels else np.asarray(y, dtype=np.float64)
     else:
         X, y = validate_data(estimator, X, **options), None
     weight = None if sample_weight is None else check_weight(sample_weight, X)
@@ -249,6 +261,12 @@ def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:
     if schema.feature_names is not None:
         probe = pd.DataFrame(probe, columns=list(schema.feature_names))
     validate_data(estimator, probe, reset=reset, ensure_min_samples=0)
+
+
+def _as_labels(y: np.ndarray) -> np.ndarray:
+    """Return labels as numbers or as strings of a fixed width."""
+    check_classification_targets(y)
+    return np.asarray(y, dtype=str) if y.dtype == object else y
 
 
 def _needs_target(estimator: Any) -> str:

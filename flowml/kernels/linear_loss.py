@@ -7,7 +7,7 @@ import numpy as np
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import add_products
 from flowml.kernels.labels import encode
-from flowml.kernels.rows import Array, Block, Matrix, Rows, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
 from flowml.losses.loss import Derivatives, Loss
 
 SLICE_BYTES = 1 << 20
@@ -27,6 +27,17 @@ class Target(NamedTuple):
 
     classes: Array | None = None
     class_weights: Array | None = None
+
+    def read(self, rows: Slice | Block) -> tuple[Array, Array]:
+        """Return y and the weights of rows."""
+        y, weight = rows.y, rows.weight
+        assert y is not None
+        if self.classes is not None:
+            y = encode(y, self.classes)
+        weight = np.ones(len(y)) if weight is None else weight
+        if self.class_weights is not None:
+            weight = weight * self.class_weights[y.astype(np.intp)]
+        return y, weight
 
 
 class Point(NamedTuple):
@@ -63,6 +74,8 @@ class LossSums(NamedTuple):
         :math:`\sum_i w_i g_i z_i^\top`
     curvature : ndarray of shape (n_outputs * (n_features + 1),) twice, or None
         :math:`\sum_i w_i\, h_i \otimes z_i z_i^\top`
+    largest : float
+        :math:`\max_i |g_i|` over rows of a weight above zero.
     broken : int
         Slices that hold a NaN or infinity.
     """
@@ -72,6 +85,7 @@ class LossSums(NamedTuple):
     spread: float
     gradient: Array
     curvature: Array | None
+    largest: float
     broken: int
 
 
@@ -98,6 +112,7 @@ def merge(left: LossSums, right: LossSums) -> LossSums:
         left.spread + right.spread,
         left.gradient,
         curvature,
+        max(left.largest, right.largest),
         left.broken + right.broken,
     )
 
@@ -113,10 +128,10 @@ LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
 
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
     outputs = ask.loss.n_outputs
-    total, value, spread, broken = 0.0, 0.0, 0.0, 0
+    total, value, spread, largest, broken = 0.0, 0.0, 0.0, 0.0, 0
     gradient = np.zeros((outputs, n_features(rows) + 1))
     for part in slices(rows, slice_rows(rows)):
-        eta, y, weight = predictor(ask, part.X), *_target(ask.target, part.y, part.weight)
+        eta, (y, weight) = predictor(ask, part.X), ask.target.read(part)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
         with np.errstate(over="ignore", invalid="ignore"):
             derivatives = ask.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
@@ -125,12 +140,13 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
             slope = derivatives.gradient.reshape(len(eta), outputs)
             weighted = weight[:, np.newaxis] * slope
             spread += float(np.vdot(weighted, slope))
+            largest = max(largest, float(np.abs(slope[weight > 0]).max(initial=0.0)))
             gradient[:, :-1] += (part.X.T @ weighted).T
             gradient[:, -1] += weighted.sum(axis=0)
             if curvature is not None:
                 _add_curvature(part.X, weight, derivatives, ask.center, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
-    return LossSums(total, value, spread, gradient, curvature, broken)
+    return LossSums(total, value, spread, gradient, curvature, largest, broken)
 
 
 def slice_rows(rows: Rows) -> int:
@@ -144,16 +160,6 @@ def predictor(ask: Point, X: Matrix) -> Array:
     """Return η, of shape (n_rows, n_outputs)."""
     eta: Array = X @ ask.coef.T + ask.intercept
     return eta
-
-
-def _target(target: Target, y: Array | None, weight: Array | None) -> tuple[Array, Array]:
-    assert y is not None
-    if target.classes is not None:
-        y = encode(y, target.classes)
-    weight = np.ones(len(y)) if weight is None else weight
-    if target.class_weights is not None:
-        weight = weight * target.class_weights[y.astype(np.intp)]
-    return y, weight
 
 
 def _add_curvature(

@@ -1,6 +1,7 @@
 """Linear models."""
 
 from flowml.linear_model.linear_regression import LinearRegression
+from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.ridge import Ridge
 
-__all__ = ["LinearRegression", "Ridge"]
+__all__ = ["LinearRegression", "LogisticRegression", "Ridge"]

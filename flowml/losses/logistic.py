@@ -22,6 +22,7 @@ class LogisticLoss:
 
     n_outputs = 1
     shift_invariant = False
+    separation = 0.5
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

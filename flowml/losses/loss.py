@@ -42,6 +42,10 @@ class Loss(Protocol):
     def shift_invariant(self) -> bool:
         """Whether the same number added to every output of a row changes nothing."""
 
+    @property
+    def separation(self) -> float:
+        """A row is on the right side where its gradient is below this; 0 if there are no sides."""
+
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature.
 

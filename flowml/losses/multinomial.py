@@ -29,6 +29,7 @@ class MultinomialLoss:
 
     n_outputs: int
     shift_invariant = True
+    separation = 0.5
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

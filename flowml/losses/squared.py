@@ -19,6 +19,7 @@ class SquaredLoss:
 
     n_outputs = 1
     shift_invariant = False
+    separation = 0.0
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

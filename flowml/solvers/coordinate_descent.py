@@ -43,22 +43,15 @@ def minimise_quadratic(
     array([2.])
     """
     x = start.astype(np.float64)
-    _descend(np.ascontiguousarray(A), b, x, *prices, tolerance, max_sweeps)
+    _descend(np.ascontiguousarray(A), b, x, np.stack(prices), tolerance, max_sweeps)
     return x
 
 
 @numba.njit(nogil=True, cache=True)
 def _descend(
-    A: Array,
-    b: Array,
-    x: Array,
-    l1: Array,
-    l2: Array,
-    lower: Array,
-    upper: Array,
-    tolerance: float,
-    max_sweeps: int,
+    A: Array, b: Array, x: Array, prices: Array, tolerance: float, max_sweeps: int
 ) -> None:
+    l1, l2, lower, upper = prices
     n = len(x)
     slope = np.dot(A, x) - b
     active = np.ones(n, dtype=np.bool_)

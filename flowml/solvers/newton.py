@@ -12,7 +12,7 @@ from flowml.kernels.rows import Array
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.penalties.penalty import Penalty
 from flowml.solvers.coordinate_descent import minimise_quadratic
-from flowml.solvers.objective import Evaluation, Objective, in_order
+from flowml.solvers.objective import Evaluation, Objective, Start, in_order
 from flowml.solvers.solver import Progress
 
 SUFFICIENT = 1e-4
@@ -47,6 +47,8 @@ class NewtonState(NamedTuple):
         Accepted steps.
     n_passes : int
     converged, stuck : bool
+    separated : bool
+        Whether the steps would go on for ever, as some predictor makes no mistake.
     """
 
     theta: Array
@@ -59,6 +61,7 @@ class NewtonState(NamedTuple):
     n_passes: int
     converged: bool
     stuck: bool
+    separated: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +79,14 @@ class Newton:
     Parameters
     ----------
     objective : Objective
-    start : ndarray of shape (n_outputs, n_features + 1)
+    start : Start
     tol : float
         Stop at a violation of at most this.
     max_passes : int
     """
 
     objective: Objective
-    start: Array
+    start: Start
     tol: float
     max_passes: int
 
@@ -94,9 +97,18 @@ class Newton:
 
     def init(self) -> NewtonState:
         """Look at the start first."""
-        still = np.zeros_like(self.start)
+        theta = self.start.theta
         return NewtonState(
-            self.start, still, 1.0, 0.0, np.inf, np.inf, 0, 0, converged=False, stuck=False
+            theta,
+            np.zeros_like(theta),
+            1.0,
+            0.0,
+            np.inf,
+            np.inf,
+            0,
+            0,
+            converged=False,
+            stuck=False,
         )
 
     def ask(self, state: NewtonState) -> Point:
@@ -110,14 +122,16 @@ class Newton:
         tried = state.theta + state.share * state.step
         evaluation = self.objective.evaluate(summary, tried)
         state = state._replace(n_passes=state.n_passes + 1)
+        if state.n_passes == 1 and evaluation.value > self.start.ceiling:
+            return state._replace(theta=self.start.otherwise)
         if not self._falls(state, evaluation.value):
             share = state.share / 2
             return state._replace(share=share, stuck=share < LEAST_SHARE)
-        violation = self.objective.violation(tried, evaluation, summary.weight)
-        penalty = self.objective.penalty_at(summary.weight)
-        step = _model_step(self.objective, evaluation, penalty, tried, self.tol)
-        promise = _promise(evaluation, penalty, tried, step)
-        converged = violation <= self.tol
+        violation = self.objective.violation(tried, evaluation)
+        step = _model_step(self.objective, evaluation, tried, self.tol)
+        promise = _promise(evaluation, self.objective.price, tried, step)
+        separated = evaluation.separated and not self.objective.is_penalised
+        converged = violation <= self.tol and not separated
         # the model that says so also says where the minimum is: going there costs no pass
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         return NewtonState(
@@ -130,7 +144,8 @@ class Newton:
             state.n_iter + 1,
             state.n_passes,
             converged,
-            stuck=not converged and -promise <= ROUNDING * abs(evaluation.value),
+            stuck=separated or (not converged and -promise <= ROUNDING * abs(evaluation.value)),
+            separated=separated,
         )
 
     def done(self, state: NewtonState) -> bool:
@@ -143,16 +158,14 @@ class Newton:
 
     def _falls(self, state: NewtonState, value: float) -> bool:
         if not np.isfinite(state.value):
-            return bool(np.isfinite(value)) or state.n_passes == 0
+            return bool(np.isfinite(value))
         noise = ROUNDING * abs(state.value)
         return value <= state.value + SUFFICIENT * state.share * state.promise + noise
 
 
-def _model_step(
-    objective: Objective, evaluation: Evaluation, penalty: Penalty, theta: Array, tol: float
-) -> Array:
+def _model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol: float) -> Array:
     """Return the step to the minimum of the second-order model."""
-    H, g = evaluation.curvature, evaluation.gradient
+    H, g, penalty = evaluation.curvature, evaluation.gradient, objective.price
     assert H is not None
     if objective.loss.shift_invariant:
         H = H + _gauge(H, *theta.shape)
@@ -180,9 +193,7 @@ def _promise(evaluation: Evaluation, penalty: Penalty, theta: Array, step: Array
     return float(np.vdot(evaluation.gradient, step) + after - before)
 
 
-def _prices(
-    penalty: ElasticNet, theta: Array, kept: Array
-) -> tuple[Array, Array, Array, Array]:
+def _prices(penalty: ElasticNet, theta: Array, kept: Array) -> tuple[Array, Array, Array, Array]:
     """Lay out an elastic net for coordinate descent; a parameter that isn't free stays."""
     lower = in_order(theta, penalty.lower, -np.inf)
     upper = in_order(theta, penalty.upper, np.inf)

@@ -1,6 +1,7 @@
 """What a linear model minimises: a mean loss and a penalty, over columns in comparable units."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,31 @@ class Evaluation(NamedTuple):
         Of the mean loss alone.
     noise : float
         Root of the mean squared gradient of a row's loss: the unit of `Objective.violation`.
+    separated : bool
+        Whether every row is on the right side: without a penalty there is no minimum then.
     """
 
     value: float
     gradient: Array
     curvature: Array | None
     noise: float
+    separated: bool
+
+
+class Start(NamedTuple):
+    """Where an iteration starts.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_outputs, n_features + 1)
+    otherwise : ndarray of that shape
+        Where it starts if the objective at `theta` turns out to be above the ceiling.
+    ceiling : float
+    """
+
+    theta: Array
+    otherwise: Array
+    ceiling: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +66,7 @@ class Objective:
     ----------
     loss : Loss
     penalty : Penalty
-        On the coefficients b; not on intercepts.
-    penalises_sum : bool
-        Whether the penalty is to be weighed against the sum of the losses, not their mean.
+        On the coefficients b, beside the mean loss; not on intercepts.
     target : Target
     center, scale : ndarray of shape (n_features,)
     fit_intercept : bool
@@ -57,7 +75,6 @@ class Objective:
 
     loss: Loss
     penalty: Penalty
-    penalises_sum: bool
     target: Target
     center: Array
     scale: Array
@@ -82,10 +99,15 @@ class Objective:
         """Return the parameters of coefficients and intercepts."""
         return np.column_stack([coef * self.scale, intercept + coef @ self.center])
 
-    def penalty_at(self, weight: float) -> Penalty:
-        """Return the penalty on parameters, beside the mean loss of rows of a total weight."""
-        penalty = self.penalty.in_units(self.scale)
-        return penalty.times(1.0 / weight) if self.penalises_sum else penalty
+    @property
+    def is_penalised(self) -> bool:
+        """Whether there is a penalty on every coefficient."""
+        return bool(np.all(self.penalty.prox(np.ones(self.shape)[:, :-1], 1.0) < 1.0))
+
+    @cached_property
+    def price(self) -> Penalty:
+        """The penalty, on parameters."""
+        return self.penalty.in_units(self.scale)
 
     def evaluate(self, sums: LossSums, theta: Array) -> Evaluation:
         """Return value and derivatives at the point that the sums were asked for."""
@@ -97,12 +119,16 @@ class Objective:
             curvature = sums.curvature / (sums.weight * every[:, np.newaxis] * every)
         if not self.fit_intercept:
             gradient[:, -1] = 0.0
-        penalty = self.penalty_at(sums.weight)
-        value = sums.value / sums.weight + penalty.value(theta[:, :-1])
-        noise = float(np.sqrt(sums.spread / sums.weight))
-        return Evaluation(value if np.isfinite(value) else np.inf, gradient, curvature, noise)
+        value = sums.value / sums.weight + self.price.value(theta[:, :-1])
+        return Evaluation(
+            value if np.isfinite(value) else np.inf,
+            gradient,
+            curvature,
+            float(np.sqrt(sums.spread / sums.weight)),
+            sums.largest < self.loss.separation,
+        )
 
-    def violation(self, theta: Array, evaluation: Evaluation, weight: float) -> float:
+    def violation(self, theta: Array, evaluation: Evaluation) -> float:
         r"""Return how far a point is from the minimum: the steepest way down, without unit.
 
         .. math:: \max_j |\partial F / \partial \theta_j| \Big/
@@ -113,8 +139,7 @@ class Objective:
         """
         if evaluation.noise == 0.0:
             return 0.0
-        penalty = self.penalty_at(weight)
-        falls = penalty.violation(theta[:, :-1], evaluation.gradient[:, :-1])
+        falls = self.price.violation(theta[:, :-1], evaluation.gradient[:, :-1])
         steepest = max(np.max(falls, initial=0.0), np.abs(evaluation.gradient[:, -1]).max())
         return float(steepest / evaluation.noise)
 

@@ -1,0 +1,140 @@
+"""Minimise an objective: choose a solver, converge on the sample, finish on all rows."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from flowml.drive.procedure import Procedure, Step
+from flowml.kernels.linear_loss import LOSS_GRADIENT
+from flowml.kernels.rows import Array, Block
+from flowml.linear_model.survey import Survey
+from flowml.solvers.in_memory import solve_in_memory
+from flowml.solvers.newton import Newton
+from flowml.solvers.objective import Objective, Start
+
+STAGE = "fit"
+NEWTON_PARAMETERS = 2000
+"""Up to here a curvature matrix is cheap beside the passes that it saves."""
+SAMPLE_TOLERANCE = 1e-3
+"""Finer than the sample's own error."""
+SAMPLE_PASSES = 50
+
+
+class Options(NamedTuple):
+    """How to minimise.
+
+    Attributes
+    ----------
+    solver : str
+        "auto", or one of `SOLVERS`.
+    tol : float
+        Stop at an `Objective.violation` of at most this.
+    max_iter : int
+        Most passes.
+    """
+
+    solver: str
+    tol: float
+    max_iter: int
+
+
+class Minimum(NamedTuple):
+    """Where the minimisation ended.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_outputs, n_features)
+    intercept : ndarray of shape (n_outputs,)
+    solver, reason : str
+        Which solver it was, and why.
+    n_iter : int
+        Steps on all rows.
+    n_sample_iter : int
+        Steps on the sample before.
+    value, violation : float
+        The objective, and how far it is from its minimum.
+    converged, separated : bool
+    """
+
+    coef: Array
+    intercept: Array
+    solver: str
+    reason: str
+    n_iter: int
+    n_sample_iter: int
+    value: float
+    violation: float
+    converged: bool
+    separated: bool
+
+
+def minimise(
+    objective: Objective, survey: Survey, options: Options, warm: Array | None = None
+) -> Procedure[Minimum]:
+    """Converge on the sample first where that saves passes, then on all rows.
+
+    Parameters
+    ----------
+    objective : Objective
+    survey : Survey
+    options : Options
+    warm : ndarray of shape (n_outputs, n_features + 1), optional
+        Parameters to start from.
+    """
+    name, reason = choose_solver(objective, options.solver)
+    make = SOLVERS[name]
+    nothing = _without_features(objective, survey.sample)
+    start, n_sample_iter = Start(nothing, nothing, np.inf), 0
+    if warm is not None:
+        start = start._replace(theta=warm)
+    elif survey.is_thin:
+        start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
+    state = yield Step(STAGE, make(objective, start, options.tol, options.max_iter))
+    coef, intercept = objective.coefficients(state.theta)
+    return Minimum(
+        coef,
+        intercept,
+        name,
+        reason,
+        state.n_iter,
+        n_sample_iter,
+        state.value,
+        state.violation,
+        state.converged,
+        state.separated,
+    )
+
+
+def choose_solver(objective: Objective, wanted: str) -> tuple[str, str]:
+    """Return a solver's name, and why it was chosen."""
+    if wanted != "auto":
+        return wanted, "as asked for"
+    n_parameters = int(np.prod(objective.shape))
+    return "newton", f"{n_parameters:,} parameters: a curvature matrix is cheap"
+
+
+def _without_features(objective: Objective, sample: Block) -> Array:
+    """Return the parameters of the best predictor that knows no feature."""
+    theta = np.zeros(objective.shape)
+    if objective.fit_intercept:
+        y, weight = objective.target.read(sample)
+        theta[:, -1] = objective.loss.constant(y, weight)
+    return theta
+
+
+def _start_on_sample(
+    objective: Objective, sample: Block, nothing: Array, make: Any
+) -> tuple[Start, int]:
+    """Minimise on the sample; a start that turns out worse than no features is given up."""
+    away = Start(nothing, nothing, np.inf)
+    sums = LOSS_GRADIENT(objective.point(nothing), [sample], {})
+    ceiling = objective.evaluate(sums, nothing).value
+    state, n_iter = solve_in_memory(
+        make(objective, away, SAMPLE_TOLERANCE, SAMPLE_PASSES), [sample]
+    )
+    misleads = state.separated or not np.isfinite(state.theta).all() or state.value > ceiling
+    return (away if misleads else Start(state.theta, nothing, ceiling)), n_iter
+
+
+SOLVERS = {"newton": Newton}
+

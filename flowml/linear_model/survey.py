@@ -1,0 +1,100 @@
+"""The first pass of an iterative fit: how many rows, which labels, and a sample to start on."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from flowml.data.dataset import Schema
+from flowml.drive.procedure import Procedure, Step
+from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
+from flowml.kernels.rows import Array, Block, is_sparse
+from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
+from flowml.solvers.one_pass import OnePass
+from flowml.solvers.together import Together
+
+STAGE = "survey"
+SAMPLE_BYTES = 32 << 20
+FEWEST_ROWS, MOST_ROWS = 10_000, 200_000
+ROWS_PER_COLUMN = 40
+LARGE_SHARE = 4
+"""A sample of more than a quarter of the rows saves less than it costs."""
+
+
+class Survey(NamedTuple):
+    """What a first look tells.
+
+    Attributes
+    ----------
+    rows, weight : float
+        Of all rows with a weight above zero.
+    sample : Block
+        Some of them, drawn at random.
+    center, spread : ndarray of shape (n_features,)
+        The sample's means (zero for CSR, which stays as it is) and standard deviations about
+        them; one for a column that is constant there.
+    labels : LabelWeights or None
+    """
+
+    rows: float
+    weight: float
+    sample: Block
+    center: Array
+    spread: Array
+    labels: LabelWeights | None
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether the sample is small enough beside the rows that it pays to start on it."""
+        return self.rows > LARGE_SHARE * self.sample.X.shape[0]
+
+
+def survey(schema: Schema, fit_intercept: bool, labels: bool, seed: int) -> Procedure[Survey]:
+    """Look at the rows once.
+
+    Parameters
+    ----------
+    schema : Schema
+    fit_intercept : bool
+        Whether columns may be centred.
+    labels : bool
+        Whether y holds labels, to be counted.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or none of a weight above zero.
+    """
+    members: list[Any] = [OnePass(SAMPLE, SampleAsk(sample_size(schema), seed))]
+    if labels:
+        members.append(OnePass(LABEL_WEIGHTS))
+    found = (yield Step(STAGE, Together(members))).members
+    sample: Sample = found[0].summary
+    if sample.rows == 0:
+        raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+    center, spread = _moments(sample, fit_intercept)
+    block = Block(sample.X, sample.y, sample.weights)
+    counts = found[1].summary if labels else None
+    return Survey(sample.rows, sample.weight, block, center, spread, counts)
+
+
+def sample_size(schema: Schema) -> int:
+    """Return how many rows to draw: enough to find the columns' coefficients to a few percent."""
+    wanted = np.clip(ROWS_PER_COLUMN * schema.n_features, FEWEST_ROWS, MOST_ROWS)
+    return int(min(wanted, max(1000, SAMPLE_BYTES // (8 * schema.n_features))))
+
+
+def _moments(sample: Sample, fit_intercept: bool) -> tuple[Array, Array]:
+    """Return where the columns are and how far they reach."""
+    weight = sample.weights / sample.weights.sum()
+    center = np.zeros(sample.X.shape[1])
+    if is_sparse(sample.X):
+        squares = weight @ sample.X.multiply(sample.X)
+    else:
+        X = sample.X.astype(np.float64, copy=False)
+        if fit_intercept:
+            center = weight @ X
+        squares = weight @ np.square(X - center)
+    spread = np.sqrt(np.asarray(squares).ravel())
+    tiny = 1e-12 * np.maximum(np.abs(center), 1e-300)
+    return center, np.where(spread > tiny, spread, 1.0)
