@@ -12,9 +12,19 @@ from flowml.kernels.rows import Array, Matrix, Rows, is_sparse
 
 
 class SampleAsk(NamedTuple):
-    """How many rows to draw, and the seed."""
+    """Which rows to draw.
 
-    size: int
+    Attributes
+    ----------
+    limit : int
+        Most rows.
+    share : float
+        Of all rows, above 0: each is drawn by itself with this probability.
+    seed : int
+    """
+
+    limit: int
+    share: float
     seed: int
 
 
@@ -27,12 +37,12 @@ class Sample(NamedTuple):
         Rows with a weight above zero.
     weight : float
     keys : ndarray of shape (n_drawn,)
-        Ascending; uniform between 0 and 1, by seed and position.
+        Uniform between 0 and 1, by seed and position; the rows are in the order of the data.
     X : ndarray or CSR array of shape (n_drawn, n_features)
     y : ndarray of shape (n_drawn,) or (n_drawn, n_targets), or None
     weights : ndarray of shape (n_drawn,)
     limit : int
-        Most rows to keep.
+        Most rows to keep, those with the smallest keys.
     """
 
     rows: float
@@ -45,25 +55,21 @@ class Sample(NamedTuple):
 
 
 def summarise(ask: SampleAsk, rows: Rows) -> Sample:
-    """Keep the rows with the smallest keys of each block."""
+    """Draw rows from each block."""
     summary: Sample | None = None
     for block in rows:
-        n_rows = block.X.shape[0]
-        weight = np.ones(n_rows) if block.weight is None else block.weight
-        keys = np.empty(n_rows)
+        weight = np.ones(block.X.shape[0]) if block.weight is None else block.weight
+        keys = np.empty(len(weight))
         _draw_keys(weight, block.start, ask.seed, keys)
-        chosen = np.argpartition(keys, ask.size - 1)[: ask.size] if n_rows > ask.size else keys
-        order = np.sort(np.asarray(chosen)) if n_rows > ask.size else np.arange(n_rows)
-        order = order[np.argsort(keys[order], kind="stable")]
-        order = order[keys[order] < np.inf]
+        chosen = _smallest(keys, ask.limit, ask.share)
         part = Sample(
             float(np.count_nonzero(weight)),
             float(weight.sum()),
-            keys[order],
-            block.X[order],
-            None if block.y is None else block.y[order],
-            weight[order],
-            ask.size,
+            keys[chosen],
+            block.X[chosen],
+            None if block.y is None else block.y[chosen],
+            weight[chosen],
+            ask.limit,
         )
         summary = part if summary is None else merge(summary, part)
     assert summary is not None
@@ -71,24 +77,21 @@ def summarise(ask: SampleAsk, rows: Rows) -> Sample:
 
 
 def merge(left: Sample, right: Sample) -> Sample:
-    """Keep the smallest keys of both."""
+    """Put the right rows behind the left ones, as many as are wanted."""
     if right.rows == 0 or left.rows == 0:
         return left if right.rows == 0 else right
-    keys = np.concatenate([left.keys, right.keys])
-    order = np.argsort(keys, kind="stable")[: left.limit]
     y = None
     if left.y is not None and right.y is not None:
-        y = np.concatenate([left.y, right.y])[order]
-    weights = np.concatenate([left.weights, right.weights])[order]
-    return Sample(
-        left.rows + right.rows,
-        left.weight + right.weight,
-        keys[order],
-        _stacked(left.X, right.X)[order],
-        y,
-        weights,
-        left.limit,
+        y = np.concatenate([left.y, right.y])
+    both = left._replace(
+        rows=left.rows + right.rows,
+        weight=left.weight + right.weight,
+        keys=np.concatenate([left.keys, right.keys]),
+        X=_stacked(left.X, right.X),
+        y=y,
+        weights=np.concatenate([left.weights, right.weights]),
     )
+    return both if len(both.keys) <= both.limit else _cut(both)
 
 
 def finite(summary: Sample) -> bool:
@@ -97,6 +100,25 @@ def finite(summary: Sample) -> bool:
 
 
 SAMPLE = Fold(summarise, merge, finite=finite)
+
+
+def _cut(sample: Sample) -> Sample:
+    """Keep the rows with the smallest keys."""
+    chosen = _smallest(sample.keys, sample.limit, np.inf)
+    return sample._replace(
+        keys=sample.keys[chosen],
+        X=sample.X[chosen],
+        y=None if sample.y is None else sample.y[chosen],
+        weights=sample.weights[chosen],
+    )
+
+
+def _smallest(keys: Array, limit: int, below: float) -> Array:
+    """Return the places of the smallest keys, ascending."""
+    places = np.flatnonzero(keys < below)
+    if len(places) > limit:
+        places = np.sort(places[np.argpartition(keys[places], limit - 1)[:limit]])
+    return places
 
 
 def _stacked(first: Matrix, second: Matrix) -> Matrix:

@@ -12,10 +12,10 @@ from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.linear_loss import LOSS_CURVATURE, SLICE_BYTES, Point, Target
-from flowml.kernels.sample import SAMPLE, SampleAsk
+from flowml.kernels.sample import SAMPLE
 from flowml.linear_model import survey as first_look
 from flowml.linear_model.minimising import SOLVERS, STAGE, Minimum, Options, minimise
-from flowml.linear_model.survey import Survey, sample_size
+from flowml.linear_model.survey import Survey, sample_ask
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.penalty import Penalty
@@ -32,6 +32,9 @@ class LinearPredictor(PassEstimator):
     """
 
     needs = Needs(target=True, many_passes=True, one_target=True)
+    coef_: Any
+    intercept_: Any
+    n_iter_: Any
     fit_intercept: bool
     solver: str
     tol: float
@@ -61,17 +64,17 @@ class LinearPredictor(PassEstimator):
             If input or a parameter can't be used, naming what and where.
         """
         with self._training(X, y, sample_weight) as session, one_blas_thread():
-            schema = session.runtime.dataset.schema
-            minimum = follow(session, self._procedure(schema))
-            self._adopt(minimum, schema.dtype)
+            dataset = session.runtime.dataset
+            minimum = follow(session, self._procedure(dataset.schema, dataset.n_rows))
+            self._adopt(minimum, dataset.schema.dtype)
             self._warn(minimum)
         return self
 
-    def _procedure(self, schema: Schema) -> Procedure[Minimum]:
+    def _procedure(self, schema: Schema, n_rows: int | None) -> Procedure[Minimum]:
         """Look once, then minimise."""
         seed = int(check_random_state(self.random_state).randint(SEEDS))
         labels = self.needs.labels
-        survey = yield from first_look.survey(schema, self.fit_intercept, labels, seed)
+        survey = yield from first_look.survey(schema, n_rows, self.fit_intercept, labels, seed)
         loss, target = self._loss(survey), self._target(survey)
         objective = Objective(
             loss, self._penalty(survey), target, survey.center, survey.spread, self.fit_intercept
@@ -142,15 +145,15 @@ class LinearPredictor(PassEstimator):
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
-        p, size = schema.n_features, sample_size(schema)
+        p, ask = schema.n_features, sample_ask(schema, None, 0)
         loss = self._assumed_loss()
         parameters = loss.n_outputs * (p + 1)
         nothing = np.zeros((loss.n_outputs, p))
         point = Point(loss, Target(), nothing, nothing[:, 0], nothing[0])
-        sample = 3 * 8 * size * (p + 1)
+        sample = 3 * 8 * ask.limit * (p + 1)
         work = 8 * SLICE_BYTES + 3 * 8 * parameters**2
         return [
-            Stage(first_look.STAGE, SAMPLE, SampleAsk(size, 0), 1, sample),
+            Stage(first_look.STAGE, SAMPLE, ask, 1, sample),
             Stage(STAGE, LOSS_CURVATURE, point, self.max_iter, work),
         ]
 

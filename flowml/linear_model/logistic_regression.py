@@ -4,18 +4,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
-from flowml.estimator import Needs, adopt
-from flowml.kernels.linear_loss import Target
 from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
-from flowml.linear_model.linear_predictor import LinearPredictor
-from flowml.linear_model.minimising import Minimum
+from flowml.linear_model.linear_classifier import LinearClassifier
 from flowml.linear_model.survey import Survey
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
@@ -25,7 +21,7 @@ from flowml.penalties.elastic_net import ElasticNet
 from flowml.prediction import apply
 
 
-class LogisticRegression(ClassifierMixin, LinearPredictor):
+class LogisticRegression(LinearClassifier):
     r"""Logistic regression with an elastic-net penalty, of two classes or more.
 
     Finds the coefficients b and intercepts a that minimise
@@ -92,9 +88,7 @@ class LogisticRegression(ClassifierMixin, LinearPredictor):
     array([[0.5, 0.5]])
     """
 
-    needs = Needs(target=True, many_passes=True, one_target=True, labels=True)
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - scikit-learn's parameters
         self,
         *,
         C: float = 1.0,
@@ -117,27 +111,6 @@ class LogisticRegression(ClassifierMixin, LinearPredictor):
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def decision_function(self, X: Any) -> Any:
-        """Return the linear predictor of each row.
-
-        Parameters
-        ----------
-        X : any input of shape (n_rows, n_features)
-
-        Returns
-        -------
-        array, Series or DataFrame of shape (n_rows,), or (n_rows, n_classes) for three or more
-        """
-        check_is_fitted(self)
-        names, several = self._class_names(), len(self.coef_) > 1
-        return apply(
-            self,
-            X,
-            partial(linear, self.coef_, self.intercept_),
-            names if several else None,
-            len(self.coef_) if several else None,
-        )
-
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.
 
@@ -157,79 +130,22 @@ class LogisticRegression(ClassifierMixin, LinearPredictor):
         """Return the logarithms of `predict_proba`."""
         return np.log(self.predict_proba(X))
 
-    def predict(self, X: Any) -> Any:
-        """Return the most probable class of each row.
-
-        Parameters
-        ----------
-        X : any input of shape (n_rows, n_features)
-
-        Returns
-        -------
-        array or Series of shape (n_rows,)
-        """
-        check_is_fitted(self)
-        function = partial(most_probable, self.coef_, self.intercept_, self.classes_)
-        return apply(self, X, function, dtype=self.classes_.dtype)
-
     def to_sklearn(self) -> SklearnLogisticRegression:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnLogisticRegression)
 
-    def _loss(self, survey: Survey) -> Loss:
-        self.classes_ = self._found_classes(survey)
-        return LogisticLoss() if len(self.classes_) == 2 else MultinomialLoss(len(self.classes_))
-
-    def _found_classes(self, survey: Survey) -> Array:
-        assert survey.labels is not None
-        labels = survey.labels.labels
-        if len(labels) < 2:
-            raise ValueError(
-                f"y holds one class only, {labels[0]!r}: {type(self).__name__} needs at least 2 "
-                "classes"
-            )
-        return labels
+    def _loss_of(self, n_classes: int) -> Loss:
+        return LogisticLoss() if n_classes == 2 else MultinomialLoss(n_classes)
 
     def _penalty(self, survey: Survey) -> ElasticNet:
         price = 1.0 / (self.C * self._total_weight(survey))
         return ElasticNet(l1=price * self.l1_ratio, l2=price * (1 - self.l1_ratio))
-
-    def _target(self, survey: Survey) -> Target:
-        return Target(self.classes_, self._class_weights(survey))
-
-    def _class_weights(self, survey: Survey) -> Array | None:
-        assert survey.labels is not None
-        if self.class_weight is None:
-            return None
-        if self.class_weight == "balanced":
-            rows = survey.labels.rows
-            return np.asarray(rows.sum() / (len(rows) * rows))
-        weights = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        return np.array(weights, dtype=np.float64)
-
-    def _total_weight(self, survey: Survey) -> float:
-        assert survey.labels is not None
-        factors = self._class_weights(survey)
-        weights = survey.labels.weights
-        return float(weights.sum() if factors is None else weights @ factors)
-
-    def _adopt(self, minimum: Minimum, dtype: Any) -> None:
-        self.coef_ = minimum.coef.astype(dtype)
-        self.intercept_ = minimum.intercept.astype(dtype)
-        self.n_iter_ = np.array([minimum.n_iter], dtype=np.int32)
-        self._adopt_course(minimum)
 
     def _check(self, dataset: Dataset) -> None:
         super()._check(dataset)
         if not (isinstance(self.C, float | int) and self.C > 0):
             raise ValueError(f"LogisticRegression(C={self.C!r}): C must be a number above 0")
         check_number(self, "l1_ratio", 0.0)
-
-    def _assumed_loss(self) -> Loss:
-        return LogisticLoss()
-
-    def _class_names(self) -> list[str]:
-        return [str(label) for label in self.classes_]
 
 
 def probabilities(coef: Array, intercept: Array, X: Any) -> Array:
@@ -240,11 +156,3 @@ def probabilities(coef: Array, intercept: Array, X: Any) -> Array:
     odds = np.exp(eta - eta.max(axis=1, initial=-np.inf, keepdims=True))
     shares: Array = odds / odds.sum(axis=1, keepdims=True)
     return shares
-
-
-def most_probable(coef: Array, intercept: Array, classes: Array, X: Any) -> Array:
-    """Return each row's most probable class."""
-    eta = linear(coef, intercept, X)
-    best = (eta[:, 0] > 0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
-    chosen: Array = classes[best]
-    return chosen

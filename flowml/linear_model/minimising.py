@@ -137,4 +137,3 @@ def _start_on_sample(
 
 
 SOLVERS = {"newton": Newton}
-

@@ -14,8 +14,9 @@ from flowml.solvers.together import Together
 
 STAGE = "survey"
 SAMPLE_BYTES = 32 << 20
-FEWEST_ROWS, MOST_ROWS = 10_000, 200_000
-ROWS_PER_COLUMN = 40
+FEWEST_ROWS, ROWS_PER_COLUMN = 10_000, 40
+SHARE = 0.05
+"""Of the rows, where their number is known: what is gone over on the way costs about a pass."""
 LARGE_SHARE = 4
 """A sample of more than a quarter of the rows saves less than it costs."""
 
@@ -48,12 +49,16 @@ class Survey(NamedTuple):
         return self.rows > LARGE_SHARE * self.sample.X.shape[0]
 
 
-def survey(schema: Schema, fit_intercept: bool, labels: bool, seed: int) -> Procedure[Survey]:
+def survey(
+    schema: Schema, n_rows: int | None, fit_intercept: bool, labels: bool, seed: int
+) -> Procedure[Survey]:
     """Look at the rows once.
 
     Parameters
     ----------
     schema : Schema
+    n_rows : int or None
+        Where it is known.
     fit_intercept : bool
         Whether columns may be centred.
     labels : bool
@@ -65,23 +70,28 @@ def survey(schema: Schema, fit_intercept: bool, labels: bool, seed: int) -> Proc
     ValueError
         If there is no row, or none of a weight above zero.
     """
-    members: list[Any] = [OnePass(SAMPLE, SampleAsk(sample_size(schema), seed))]
+    members: list[Any] = [OnePass(SAMPLE, sample_ask(schema, n_rows, seed))]
     if labels:
         members.append(OnePass(LABEL_WEIGHTS))
     found = (yield Step(STAGE, Together(members))).members
     sample: Sample = found[0].summary
     if sample.rows == 0:
         raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
-    center, spread = _moments(sample, fit_intercept)
+    with np.errstate(invalid="ignore", over="ignore"):  # the next pass names what isn't finite
+        center, spread = _moments(sample, fit_intercept)
     block = Block(sample.X, sample.y, sample.weights)
     counts = found[1].summary if labels else None
     return Survey(sample.rows, sample.weight, block, center, spread, counts)
 
 
-def sample_size(schema: Schema) -> int:
-    """Return how many rows to draw: enough to find the columns' coefficients to a few percent."""
-    wanted = np.clip(ROWS_PER_COLUMN * schema.n_features, FEWEST_ROWS, MOST_ROWS)
-    return int(min(wanted, max(1000, SAMPLE_BYTES // (8 * schema.n_features))))
+def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
+    """Say how many rows to draw: enough to find the columns' coefficients to a few percent."""
+    room = max(1000, SAMPLE_BYTES // (8 * max(1, schema.n_features)))
+    least = max(FEWEST_ROWS, ROWS_PER_COLUMN * schema.n_features)
+    if n_rows is None:
+        return SampleAsk(min(least, room), 1.0, seed)
+    wanted = min(max(least, int(SHARE * n_rows)), room)
+    return SampleAsk(wanted, min(1.0, wanted / max(n_rows, 1)), seed)
 
 
 def _moments(sample: Sample, fit_intercept: bool) -> tuple[Array, Array]:
