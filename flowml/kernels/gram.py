@@ -131,9 +131,8 @@ def add_products(block: Block, shift: Array, products: Array) -> None:
         work = scratch("gram rows", (min(n_slice, MOST_ROWS) * n_columns,))
         _add_narrow_products(_constant(X), _constant(y), roots, shift, work, product, products)
         return
-    work = scratch("gram rows", (SLICE_ROWS, n_columns))
     for part in slices([block], SLICE_ROWS):
-        Z = centred(part, shift, work)
+        Z = centred(part, shift)
         products += np.matmul(Z.T, Z, out=product)
 
 
@@ -149,21 +148,12 @@ def _add_narrow_products(
     X: Matrix, y: Array, roots: Array, shift: Array, work: Array, product: Array, products: Array
 ) -> None:
     """Add the products of a whole block in one compiled call: threads don't wait for each other."""
-    n_rows, n_features = X.shape
-    n_targets, n_columns = y.shape[1], len(products)
+    n_rows, n_columns = len(X), len(products)
     size = len(work) // n_columns
     for low in range(0, n_rows, size):
         m = min(size, n_rows - low)
         Z = work[: m * n_columns].reshape(m, n_columns)
-        for i in range(m):
-            out, row, target = Z[i], X[low + i], y[low + i]
-            for j in range(n_features):
-                out[j] = row[j] - shift[j]
-            for j in range(n_targets):
-                out[n_features + j] = target[j] - shift[n_features + j]
-            out[n_columns - 1] = 1.0
-            if len(roots) > 0:
-                out *= roots[low + i]
+        _fill(X[low : low + m], y[low : low + m], roots[low : low + m], shift, Z)
         np.dot(Z.T, Z, product)
         products += product
 
@@ -174,31 +164,39 @@ def square_of(column: Array) -> Array:
     return np.multiply(column[:, np.newaxis], column, out=out)
 
 
-def centred(part: Slice, center: Array, work: Array) -> Array:
-    """Write ``[X - center, y - center, 1]`` times the roots of the weights into the work space."""
+def centred(part: Slice, center: Array) -> Array:
+    """Write ``[X - center, y - center, 1]`` times the roots of the weights into work space.
+
+    It is in the order that X is in, in which no value is moved far.
+    """
     n_rows, n_columns = part.X.shape
-    Z = work[:n_rows]
     X = part.X.toarray() if is_sparse(part.X) else part.X
     y = np.empty((n_rows, 0)) if part.y is None else part.y.reshape(n_rows, -1)
+    roots = np.empty(0) if part.weight is None else np.sqrt(part.weight)
     if X.strides[0] >= X.strides[1]:
-        _fill(X, y, center, Z)
-    else:
-        np.subtract(X, center[:n_columns], out=Z[:, :n_columns])
-        np.subtract(y, center[n_columns:], out=Z[:, n_columns:-1])
-        Z[:, -1] = 1.0
+        Z = scratch("gram rows", (n_rows, len(center) + 1))
+        _fill(_constant(X), _constant(y), roots, center, Z)
+        return Z
+    Z = scratch("gram columns", (len(center) + 1, n_rows)).T
+    np.subtract(X, center[:n_columns], out=Z[:, :n_columns])
+    np.subtract(y, center[n_columns:], out=Z[:, n_columns:-1])
+    Z[:, -1] = 1.0
     if part.weight is not None:
-        Z *= np.sqrt(part.weight)[:, np.newaxis]
+        Z *= roots[:, np.newaxis]
     return Z
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill(X: Matrix, y: Array, center: Array, out: Array) -> None:
+def _fill(X: Matrix, y: Array, roots: Array, center: Array, out: Array) -> None:
     """Fill row by row: together with one product a fifth faster than NumPy's operations."""
     n_rows, n_columns = X.shape
     n_targets = y.shape[1]
     for i in range(n_rows):
+        row = out[i]
         for j in range(n_columns):
-            out[i, j] = X[i, j] - center[j]
+            row[j] = X[i, j] - center[j]
         for j in range(n_targets):
-            out[i, n_columns + j] = y[i, j] - center[n_columns + j]
-        out[i, n_columns + n_targets] = 1.0
+            row[n_columns + j] = y[i, j] - center[n_columns + j]
+        row[n_columns + n_targets] = 1.0
+        if len(roots) > 0:
+            row *= roots[i]

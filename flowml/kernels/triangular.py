@@ -7,7 +7,6 @@ import numpy as np
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import centred, n_targets
 from flowml.kernels.rows import Array, Rows, n_features, slices
-from flowml.kernels.scratch import scratch
 
 SLICE_ROWS = 1024
 
@@ -35,10 +34,9 @@ def summarise(ask: Array, rows: Rows) -> Triangle:
     """
     n_columns = n_features(rows) + n_targets(rows) + 1
     count = 0.0
-    work = scratch("triangle rows", (SLICE_ROWS, n_columns))
     R = np.zeros((n_columns, n_columns))
     for part in slices(rows, SLICE_ROWS):
-        Z = centred(part, ask, work)
+        Z = centred(part, ask)
         R = stack(R, np.roll(Z, 1, axis=1))
         count += len(Z) if part.weight is None else np.count_nonzero(part.weight)
     return Triangle(count, R)
