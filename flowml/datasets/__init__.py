@@ -18,3 +18,19 @@ def california_housing() -> Path:
     'part-0.parquet'
     """
     return Path(str(files(__name__) / "california_housing"))
+
+
+def adult() -> Path:
+    """Return the folder of the Adult data: four files of at most 8,192 shuffled rows each.
+
+    32,561 people of the 1994 census of the United States (Becker & Kohavi 1996); the target is
+    ``income``, ``<=50K`` or ``>50K``. Eight columns are categorical, of which three have missing
+    values.
+
+    Examples
+    --------
+    >>> from flowml.datasets import adult
+    >>> len(list(adult().glob("*.parquet")))
+    4
+    """
+    return Path(str(files(__name__) / "adult"))
