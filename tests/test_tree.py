@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowml.kernels.fold import Fold
+from flowml.kernels.gram import Gram
+from flowml.runtimes.packed import pack, unpack
 from flowml.runtimes.tree import add_leaf, join, root
 
 
@@ -46,3 +48,25 @@ def test_any_owner_of_any_leaf_and_any_order_of_arrival(n_leaves: int, n_workers
         parts.append(nodes)
     arrived = [parts[number] for number in rng.permutation(n_workers)]
     assert root(join(arrived, TERM), TERM) == term(n_leaves)
+
+
+def test_subtrees_are_unpacked_to_the_same_bits_in_memory_of_their_own():
+    rng = np.random.default_rng(0)
+    nodes = {
+        (0, 5): Gram(3.0, 2.5, -0.0, rng.normal(size=3), rng.normal(size=(3, 3))),
+        (2, 0): (
+            np.arange(3, dtype=np.uint8),
+            np.zeros((0, 2)),
+            np.asfortranarray(np.eye(2)),
+            None,
+        ),
+        (1, 2): {"cost": np.float32(1.5)},
+    }
+    packed = pack(nodes)
+    first, second = unpack(packed), unpack(packed)
+    assert repr(first) == repr(nodes)
+    for array in (*first[0, 5][3:], *first[2, 0][:3]):
+        assert array.flags.aligned
+        array += 1
+    assert repr(second) == repr(nodes)
+    assert repr(unpack(packed)) == repr(nodes)

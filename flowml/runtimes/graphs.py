@@ -1,7 +1,6 @@
 """The lazy Dask graphs of a fit: one that makes the shards, and one for each pass over them."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -13,9 +12,10 @@ from distributed import futures_of
 from flowml.data.block_source import as_argument
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.packed import Packed, pack, unpack
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.shard import make_shard, summarise_shard
-from flowml.runtimes.tree import Nodes, join, root
+from flowml.runtimes.tree import join, root
 
 Key: TypeAlias = Any
 MERGE_FAN_IN = 16
@@ -89,18 +89,14 @@ def count_tasks(placement: Placement) -> int:
     return tasks + 1
 
 
-def merge_nodes(parts: Sequence[Nodes], fold: Fold) -> Nodes:
+def merge_nodes(parts: Sequence[Packed], fold: Fold) -> Packed:
     """Join the subtrees of several shards: a task."""
-    return join(deepcopy(list(parts)), fold)
+    return pack(join(map(unpack, parts), fold))
 
 
-def merge_root(parts: Sequence[Nodes], fold: Fold) -> Summary:
-    """Join the last subtrees into the summary of the pass: a task.
-
-    Merging writes into its left operand, so it works on copies: a task that is run again after a
-    worker was lost must find its inputs as they were.
-    """
-    return root(join(deepcopy(list(parts)), fold), fold)
+def merge_root(parts: Sequence[Packed], fold: Fold) -> Summary:
+    """Join the last subtrees into the summary of the pass: a task."""
+    return root(join(map(unpack, parts), fold), fold)
 
 
 def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Task], Key]:

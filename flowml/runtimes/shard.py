@@ -13,6 +13,7 @@ from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
 from flowml.kernels.rows import Block
 from flowml.kernels.scratch import place_block, scratch_scope
+from flowml.runtimes.packed import Packed, pack
 from flowml.runtimes.tree import Nodes, add_leaf
 
 Leaves: TypeAlias = Sequence[tuple[int, Sequence[BlockSource]]]
@@ -125,7 +126,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return _controller[0].limit(limits=1, user_api="blas")
 
 
-def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Nodes:
+def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Packed:
     """Run one pass over a shard: the task that travels to the workers."""
     with one_blas_thread():
-        return summarise_leaves(shard.leaves, fold, align(ask))
+        return pack(summarise_leaves(shard.leaves, fold, align(ask)))
