@@ -78,6 +78,8 @@ class Work(NamedTuple):
     ----------
     moved : ndarray of shape (m * p,)
         Rows less the shift.
+    radius : ndarray of shape (m,), float64
+        Their lengths.
     product : ndarray of shape (k * m,)
     best, second : ndarray of shape (m,)
         The smallest and second smallest of offset + product.
@@ -86,6 +88,7 @@ class Work(NamedTuple):
     """
 
     moved: Array
+    radius: Array
     product: Array
     best: Array
     second: Array
@@ -170,6 +173,7 @@ def work_space(n_rows: int, geometry: Geometry) -> Work:
     best, second = scratch("two nearest", (2, n_rows), dtype)
     return Work(
         moved=scratch("moved rows", (n_rows * p,), dtype),
+        radius=scratch("radii", (n_rows,)),
         product=scratch("products", (k * n_rows,), dtype),
         best=best,
         second=second,
@@ -186,33 +190,36 @@ def products(X: Matrix, geometry: Geometry) -> Array:
     return np.matmul(scaled, moved.T, out=scratch("products", (len(scaled), len(X)), scaled.dtype))
 
 
-def nearest_sparse(X: Matrix, radius: Array, geometry: Geometry, found: Nearest) -> None:
+def nearest_sparse(X: Matrix, geometry: Geometry, found: Nearest) -> Array:
     """Find the nearest centre of each CSR row.
 
     Parameters
     ----------
     X : CSR array of shape (m, p)
-    radius : ndarray of shape (m,)
-        From `radii`.
     geometry : Geometry
     found : Nearest
         Written to.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        |x - s| of each row.
     """
     product = products(X, geometry)
     work = work_space(X.shape[0], geometry)
+    _radii_csr(csr(X), work.radius)
     _two_nearest(product, geometry.offsets, work.best, work.second, found.labels)
-    count = _bounds(radius, geometry, work, found)
+    count = _bounds(work.radius, geometry, work, found)
     step = max(1, TIE_ELEMENTS // max(1, X.shape[1]))
     for low in range(0, count, step):
         ties = work.ties[low : min(low + step, count)]
         dense = plain(X[ties].toarray())
-        _settle(dense, np.arange(len(ties)), ties, product, radius, geometry, work, found.labels)
+        _settle(dense, np.arange(len(ties)), ties, product, geometry, work, found.labels)
+    return work.radius
 
 
 @njit(cache=True, nogil=True)
-def nearest_dense(
-    X: Array, rows: Array, radius: Array, geometry: Geometry, work: Work, found: Nearest
-) -> None:
+def nearest_dense(X: Array, rows: Array, geometry: Geometry, work: Work, found: Nearest) -> Array:
     """Find the nearest centre of some dense rows.
 
     Parameters
@@ -220,27 +227,28 @@ def nearest_dense(
     X : ndarray of shape (n, p), as `plain` returns it
     rows : ndarray of shape (m,), int64
         Which rows of X.
-    radius : ndarray of shape (m,)
-        From `radii`.
     geometry : Geometry
     work : Work
         For at least m rows.
     found : Nearest
         Of shape (m,); written to.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        |x - s| of each row.
     """
     m, p = len(rows), X.shape[1]
-    moved = work.moved[: m * p].reshape(m, p)
-    for i in range(m):
-        row, out = X[rows[i]], moved[i]  # as rows, so that the inner loop runs in vector lanes
-        for j in range(p):
-            out[j] = row[j] - geometry.shift[j]
+    moved, radius = work.moved[: m * p].reshape(m, p), work.radius[:m]
+    _less_shift(X, rows, geometry.shift, moved, radius)
     product = work.product[: len(geometry.scaled) * m].reshape(len(geometry.scaled), m)
     np.dot(geometry.scaled, moved.T, product)
     _two_nearest(product, geometry.offsets, work.best[:m], work.second[:m], found.labels)
     count = _bounds(radius, geometry, work, found)
     if count:
         ties = work.ties[:count]
-        _settle(X, rows[ties], ties, product, radius, geometry, work, found.labels)
+        _settle(X, rows[ties], ties, product, geometry, work, found.labels)
+    return radius
 
 
 def label_distances(X: Matrix, labels: Array, centers: Array) -> Array:
@@ -264,12 +272,11 @@ def label_rows(X: Matrix, centers: Array) -> Array:
             part = plain(X[low : low + size])
             upper, lower = scratch("bounds", (2, part.shape[0]))
             found = Nearest(out[low : low + size], upper, lower)
-            radius = radii(part, shift)
             if is_sparse(part):
-                nearest_sparse(part, radius, geometry, found)
+                nearest_sparse(part, geometry, found)
             else:
-                rows = np.arange(len(part))
-                nearest_dense(part, rows, radius, geometry, work_space(len(part), geometry), found)
+                work = work_space(len(part), geometry)
+                nearest_dense(part, np.arange(len(part)), geometry, work, found)
     return out
 
 
@@ -304,6 +311,18 @@ def _radii(X: Array, shift: Array, out: Array) -> None:
             d = X[i, j] - shift[j]
             total += d * d
         out[i] = np.sqrt(total)
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER)
+def _less_shift(X: Array, rows: Array, shift: Array, moved: Array, radius: Array) -> None:
+    for i in range(len(rows)):
+        row, out = X[rows[i]], moved[i]  # as rows, so that the inner loop runs in vector lanes
+        total = 0.0
+        for j in range(len(row)):
+            d = row[j] - shift[j]
+            out[j] = d
+            total += d * d
+        radius[i] = np.sqrt(total)
 
 
 @njit(cache=True, nogil=True)
@@ -369,12 +388,11 @@ def _bounds(radius: Array, geometry: Geometry, work: Work, found: Nearest) -> in
 
 
 @njit(cache=True, nogil=True)
-def _settle(  # noqa: PLR0913 - a compiled inner loop, its arguments are what it walks
+def _settle(
     X: Array,
     rows: Array,
     ties: Array,
     product: Array,
-    radius: Array,
     geometry: Geometry,
     work: Work,
     labels: Array,
@@ -383,7 +401,7 @@ def _settle(  # noqa: PLR0913 - a compiled inner loop, its arguments are what it
     centers, offsets = geometry.centers, geometry.offsets
     for at in range(len(ties)):
         i, row = ties[at], rows[at]
-        allowed = work.best[i] + 2 * rounding(radius[i], geometry)
+        allowed = work.best[i] + 2 * rounding(work.radius[i], geometry)
         smallest = np.inf
         for j in range(centers.shape[0]):
             if product[j, i] + offsets[j] > allowed:

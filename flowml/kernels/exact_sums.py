@@ -31,10 +31,13 @@ class ExactSums(NamedTuple):
         High and low parts.
     grids : ndarray of shape (2, p + 1)
         Adding and subtracting these rounds to the grids of the parts.
+    limits : ndarray of shape (p + 1,)
+        The largest values that the grids can take.
     """
 
     parts: Array
     grids: Array
+    limits: Array
 
     def total(self) -> Array:
         """Return the sums, rounded once: of shape (k, p + 1)."""
@@ -58,7 +61,7 @@ def empty_sums(k: int, maxima: Array, n_rows: int) -> ExactSums:
     with np.errstate(over="ignore"):  # infinite grids make the sums NaN, which the fold reports
         coarse = np.ldexp(1.5, exponents + bits - 1)
         fine = np.ldexp(1.5, exponents + 2 * bits - 54)
-    return ExactSums(np.zeros((k, 2, len(maxima))), np.stack([coarse, fine]))
+    return ExactSums(np.zeros((k, 2, len(maxima))), np.stack([coarse, fine]), maxima)
 
 
 def column_maxima(X: Matrix, weight: Array | None, maxima: Array) -> None:
@@ -67,8 +70,7 @@ def column_maxima(X: Matrix, weight: Array | None, maxima: Array) -> None:
     if is_sparse(X):
         _maxima_csr(csr(X), weights, maxima)
     else:
-        _maxima(X, weights, maxima)
-    maxima[-1] = max(maxima[-1], 1.0 if weight is None else weight.max(initial=0.0))
+        dense_maxima(X, weights, maxima)
 
 
 def move_rows(
@@ -93,6 +95,12 @@ def move_rows(
         move_dense_rows(X, weights, rows, before, after, sums)
 
 
+@njit(cache=True, nogil=True)
+def takes(sums: ExactSums, maxima: Array) -> bool:
+    """Tell whether the grids can take values as large as these."""
+    return bool((maxima <= sums.limits).all())
+
+
 def weights_or_none(weight: Any) -> Array:
     """Return weights as compiled loops take them: read-only, and empty for weights of one."""
     if weight is None:
@@ -103,13 +111,17 @@ def weights_or_none(weight: Any) -> Array:
 
 
 @njit(cache=True, nogil=True)
-def _maxima(X: Array, weight: Array, maxima: Array) -> None:
+def dense_maxima(X: Array, weight: Array, maxima: Array) -> None:
+    """Do what `column_maxima` does, with weights as `weights_or_none` returns them."""
+    p = X.shape[1]
     weighted = len(weight) > 0
     for i in range(X.shape[0]):
         w = weight[i] if weighted else 1.0
-        for j in range(X.shape[1]):
-            size = abs(w * X[i, j])
+        row = X[i]
+        for j in range(p):
+            size = abs(w * row[j])
             maxima[j] = size if size > maxima[j] else maxima[j]
+        maxima[p] = w if w > maxima[p] else maxima[p]
 
 
 @njit(cache=True, nogil=True)
@@ -122,6 +134,7 @@ def _maxima_csr(X: Csr, weight: Array, maxima: Array) -> None:
             size = abs(w * data[at])
             if size > maxima[indices[at]]:
                 maxima[indices[at]] = size
+        maxima[-1] = w if w > maxima[-1] else maxima[-1]
 
 
 @njit(cache=True, nogil=True)
@@ -136,7 +149,7 @@ def move_dense_rows(
     X: Array, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
 ) -> None:
     """Do what `move_rows` does, with weights as `weights_or_none` returns them."""
-    parts, grids = sums
+    parts, grids, _ = sums
     p = X.shape[1]
     weighted = len(weight) > 0
     for at in range(len(rows)):
@@ -160,7 +173,7 @@ def _move_sparse_rows(
     X: Csr, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
 ) -> None:
     data, indices, indptr = X
-    parts, grids = sums
+    parts, grids, _ = sums
     p = parts.shape[2] - 1
     weighted = len(weight) > 0
     for at in range(len(rows)):

@@ -7,6 +7,7 @@ sums by label, which are brought up to date by the rows that moved. Labels are d
 has the same bits whether the memory was there, was lost, or was never kept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,16 +26,17 @@ from flowml.kernels.distances import (
     nearest_sparse,
     plain,
     prepare,
-    radii,
     slice_rows,
     work_space,
 )
 from flowml.kernels.exact_sums import (
     ExactSums,
     column_maxima,
+    dense_maxima,
     empty_sums,
     move_dense_rows,
     move_rows,
+    takes,
     weights_or_none,
 )
 from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest
@@ -43,10 +45,12 @@ from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features, slice
 from flowml.kernels.scratch import once, scratch
 
 MEMORY = "lloyd"
-MEMORY_PER_ROW = 28
-"""Bytes: a label, a radius and two bounds."""
+MEMORY_PER_ROW = 20
+"""Bytes: a label and two bounds."""
 MOST = 0.35
 """Share of open rows above which a leaf is taken whole."""
+HEADROOM = 4.0
+"""How much larger a leaf's values may be than its first rows' before its sums are made again."""
 GROWTH = 1 + 4 * float(np.finfo(np.float64).eps)
 """Widens a bound by more than the rounding of one addition."""
 
@@ -101,9 +105,6 @@ class Bounds(NamedTuple):
     Attributes
     ----------
     labels : ndarray of shape (n,), int32
-        -1 before the first pass.
-    radius : ndarray of shape (n,)
-        Distance to the shift.
     upper : ndarray of shape (n,)
         At least the distance to the label's centre.
     lower : ndarray of shape (n,)
@@ -111,19 +112,22 @@ class Bounds(NamedTuple):
     """
 
     labels: Array
-    radius: Array
     upper: Array
     lower: Array
 
 
 @dataclass
 class LeafState:
-    """What a leaf remembers between passes; the labels are the nearest of `centers`."""
+    """What a leaf remembers between passes; the labels are the nearest of `centers`.
+
+    `reach` is the largest distance of a row to the shift.
+    """
 
     centers: Array
     shift: Array
     rows: int
     scatter: float
+    reach: float
     bounds: Bounds
     sums: ExactSums
 
@@ -131,6 +135,40 @@ class LeafState:
     def labels(self) -> Array:
         """The nearest centre of each row."""
         return self.bounds.labels
+
+
+class Drift(NamedTuple):
+    """How far the centres moved since the bounds were made, rounded up, and how far apart they are.
+
+    Attributes
+    ----------
+    each : ndarray of shape (k,)
+    others : ndarray of shape (k,)
+        The largest move of any other centre.
+    gaps : ndarray of shape (k,)
+        As in `LloydAsk`.
+    """
+
+    each: Array
+    others: Array
+    gaps: Array
+
+
+class Space(NamedTuple):
+    """Work space of a block of n rows, of which m at a time are compared with all centres.
+
+    Attributes
+    ----------
+    todo : ndarray of shape (n,), int64
+    found : Nearest
+        Of shape (m,).
+    work : Work
+        For m rows.
+    """
+
+    todo: Array
+    found: Nearest
+    work: Work
 
 
 def summarise(ask: LloydAsk, rows: Rows, memory: Memory) -> LloydSums:
@@ -166,182 +204,225 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
     """Bring a leaf's labels and sums up to the centres that are asked about.
 
     The memory is taken out while it is worked on: a pass that fails half way leaves none behind.
+    Without `ask.remember` the labels are only valid until the thread's next leaf.
     """
     leaf = memory.get(MEMORY)
     memory.clear()
-    fresh = leaf is None or not _same_run(leaf, ask)
-    if leaf is None or fresh:
-        leaf = survey(ask, rows)
     geometry = once(prepare, ask.centers, ask.shift, label_dtype(rows[0].X))
-    todo = None if fresh else _unsettled(leaf, ask, geometry)
-    start = 0
-    for block in rows:
-        end = start + block.X.shape[0]
-        mine = None
-        if todo is not None:
-            mine = todo[np.searchsorted(todo, start) : np.searchsorted(todo, end)] - start
-        _relabel(leaf, start, block, geometry, mine)
-        start = end
-    leaf.centers = ask.centers
+    if leaf is None or not _same_run(leaf, ask):
+        leaf = _label(ask, rows, geometry)
+    else:
+        _relabel(leaf, ask, rows, geometry)
     if ask.remember:
         memory[MEMORY] = leaf
     return leaf
-
-
-def survey(ask: LloydAsk, rows: Rows) -> LeafState:
-    """Measure a leaf's rows once, before the first labels."""
-    n_rows = sum(block.X.shape[0] for block in rows)
-    radius = np.empty(n_rows)
-    maxima = np.zeros(n_features(rows) + 1)
-    count, scatter, low = 0, 0.0, 0
-    for part in slices(rows, slice_rows(len(ask.centers))):
-        X, high = plain(part.X), low + part.X.shape[0]
-        radius[low:high] = distance = radii(X, ask.shift)
-        column_maxima(X, part.weight, maxima)
-        distance *= distance
-        if part.weight is None:
-            count += len(distance)
-            scatter += float(distance.sum())
-        else:
-            count += int(np.count_nonzero(part.weight))
-            scatter += float((distance * part.weight).sum())
-        low = high
-    return LeafState(
-        centers=ask.centers,
-        shift=ask.shift,
-        rows=count,
-        scatter=scatter,
-        bounds=Bounds(np.full(n_rows, -1, np.int32), radius, np.empty(n_rows), np.empty(n_rows)),
-        sums=empty_sums(len(ask.centers), maxima, n_rows),
-    )
-
-
-class Drift(NamedTuple):
-    """How far each centre moved since the bounds were made, rounded up.
-
-    Attributes
-    ----------
-    each : ndarray of shape (k,)
-    others : ndarray of shape (k,)
-        The largest move of any other centre.
-    """
-
-    each: Array
-    others: Array
-
-
-def _drift(before: Array, after: Array) -> Drift:
-    step = after - before
-    each = np.sqrt(np.einsum("ij,ij->i", step, step))
-    each *= 1 + (step.shape[1] + 8) * float(np.finfo(np.float64).eps)
-    others = np.full(len(each), each.max(initial=0.0))
-    if len(each) > 1:
-        others[np.argmax(each)] = np.partition(each, -2)[-2]
-    return Drift(each, others)
 
 
 def _same_run(leaf: LeafState, ask: LloydAsk) -> bool:
     return leaf.centers.shape == ask.centers.shape and np.array_equal(leaf.shift, ask.shift)
 
 
-def _unsettled(leaf: LeafState, ask: LloydAsk, geometry: Geometry) -> Array | None:
-    """Move the bounds to the new centres and return the rows that they leave open.
+def _blocks(rows: Rows, bounds: Bounds) -> Iterator[tuple[Block, Bounds]]:
+    """Give each block with the bounds of its rows."""
+    start = 0
+    for block in rows:
+        here = slice(start, start + block.X.shape[0])
+        yield block, Bounds(*(values[here] for values in bounds))
+        start = here.stop
 
-    None where these are so many that taking all rows in order is cheaper than picking them.
+
+def _label(ask: LloydAsk, rows: Rows, geometry: Geometry) -> LeafState:
+    """Find a leaf's first labels.
+
+    Its values are measured on the way. The sums' grids must be known by then, so they are chosen
+    from the first rows, with room to spare, and the sums are made again if that wasn't enough.
     """
-    n_rows = len(leaf.labels)
-    rows = scratch("unsettled", (n_rows,), np.int64)
-    drift = once(_drift, leaf.centers, ask.centers)
-    count = _screen(leaf.bounds, drift, np.array(ask.gaps), geometry, rows)
-    return None if count > MOST * n_rows else rows[:count]
+    n_rows, k = sum(block.X.shape[0] for block in rows), len(ask.centers)
+    bounds = Bounds(
+        np.empty(n_rows, np.int32) if ask.remember else scratch("labels", (n_rows,), np.int32),
+        *(np.empty((2, n_rows)) if ask.remember else scratch("bounds", (2, n_rows))),
+    )
+    maxima = np.zeros(n_features(rows) + 1)
+    sums = empty_sums(k, _expected_maxima(rows, slice_rows(k)), n_rows)
+    count, scatter, reach = 0, 0.0, 0.0
+    for block, mine in _blocks(rows, bounds):
+        label = _label_sparse if is_sparse(block.X) else _label_dense
+        more, far = label(block, mine, geometry, sums, maxima)
+        count += len(mine.labels) if block.weight is None else int(np.count_nonzero(block.weight))
+        scatter, reach = scatter + more, max(reach, far)
+    if not takes(sums, maxima):
+        sums = empty_sums(k, maxima, n_rows)
+        for block, mine in _blocks(rows, bounds):
+            nowhere = np.full_like(mine.labels, -1)
+            every = np.arange(len(nowhere))
+            move_rows(sums, plain(block.X), block.weight, every, nowhere, mine.labels)
+    return LeafState(ask.centers, ask.shift, count, scatter, reach, bounds, sums)
 
 
-def _relabel(
-    leaf: LeafState, start: int, block: Block, geometry: Geometry, todo: Array | None
-) -> None:
-    """Find the labels of some rows of a block from all distances, and move what changed.
+def _expected_maxima(rows: Rows, size: int) -> Array:
+    """Guess the largest values of a leaf from its first rows; of CSR rows, measure them."""
+    maxima = np.zeros(n_features(rows) + 1)
+    for block in rows:
+        if is_sparse(block.X):
+            column_maxima(block.X, block.weight, maxima)
+        else:
+            weight = None if block.weight is None else block.weight[:size]
+            column_maxima(plain(block.X[:size]), weight, maxima)
+    return maxima if is_sparse(rows[0].X) else maxima * HEADROOM
 
-    Parameters
-    ----------
-    leaf : LeafState
-    start : int
-        The place in the leaf of the block's first row.
-    block : Block
-    geometry : Geometry
-    todo : ndarray of int64, or None
-        The rows' places in the block; None for all.
-    """
-    here = slice(start, start + block.X.shape[0])
-    bounds = Bounds(*(values[here] for values in leaf.bounds))
-    X, size = plain(block.X), slice_rows(len(geometry.centers))
-    if is_sparse(X):
-        _relabel_sparse(leaf.sums, bounds, block, geometry, todo)
-        return
-    rows = np.arange(len(X)) if todo is None else todo[: _tighten(X, bounds, geometry, todo)]
-    size = min(size, len(rows))
+
+def _space(block: Block, geometry: Geometry) -> Space:
+    n_rows, size = block.X.shape[0], slice_rows(len(geometry.centers))
+    size = min(size, n_rows)
     upper, lower = scratch("found bounds", (2, size))
-    found = Nearest(scratch("found", (size,), np.int32), upper, lower)
-    weight = weights_or_none(block.weight)
-    _relabel_dense(X, weight, rows, bounds, geometry, work_space(size, geometry), found, leaf.sums)
+    return Space(
+        todo=scratch("todo", (n_rows,), np.int64),
+        found=Nearest(scratch("found", (size,), np.int32), upper, lower),
+        work=work_space(size, geometry),
+    )
+
+
+def _label_dense(
+    block: Block, bounds: Bounds, geometry: Geometry, sums: ExactSums, maxima: Array
+) -> tuple[float, float]:
+    """Find the first labels of dense rows; return their part of the scatter, and their reach."""
+    X, weight = plain(block.X), weights_or_none(block.weight)
+    space = _space(block, geometry)
+    return _label_dense_rows(X, weight, bounds, geometry, space, sums, maxima)
+
+
+def _label_sparse(
+    block: Block, bounds: Bounds, geometry: Geometry, sums: ExactSums, maxima: Array
+) -> tuple[float, float]:
+    """Do the same for CSR rows."""
+    size = slice_rows(len(geometry.centers))
+    scatter, reach = 0.0, 0.0
+    for low in range(0, block.X.shape[0], size):
+        rows = np.arange(low, min(low + size, block.X.shape[0]))
+        found = Nearest(*(values[rows[0] : rows[-1] + 1] for values in bounds))
+        radius = nearest_sparse(block.X[rows], geometry, found)
+        move_rows(sums, block.X, block.weight, rows, np.full(len(rows), -1, np.int32), found.labels)
+        reach = max(reach, float(radius.max()))
+        radius *= radius
+        scatter += float(radius.sum() if block.weight is None else radius @ block.weight[rows])
+    return scatter, reach
+
+
+def _drift(before: Array, ask: LloydAsk) -> Drift:
+    step = ask.centers - before
+    each = np.sqrt(np.einsum("ij,ij->i", step, step))
+    each *= 1 + (step.shape[1] + 8) * float(np.finfo(np.float64).eps)
+    others = np.full(len(each), each.max(initial=0.0))
+    if len(each) > 1:
+        others[np.argmax(each)] = np.partition(each, -2)[-2]
+    return Drift(each, others, np.array(ask.gaps))
+
+
+def _relabel(leaf: LeafState, ask: LloydAsk, rows: Rows, geometry: Geometry) -> None:
+    """Move the bounds to the new centres and find the labels that they leave open."""
+    drift = once(_drift, leaf.centers, ask)
+    leaf.centers = ask.centers
+    for block, bounds in _blocks(rows, leaf.bounds):
+        if is_sparse(block.X):
+            _relabel_sparse(block, bounds, drift, leaf.reach, geometry, leaf.sums)
+            continue
+        X, weight, space = plain(block.X), weights_or_none(block.weight), _space(block, geometry)
+        _relabel_dense(X, weight, bounds, drift, leaf.reach, geometry, space, leaf.sums)
 
 
 def _relabel_sparse(
-    sums: ExactSums, bounds: Bounds, block: Block, geometry: Geometry, todo: Array | None
+    block: Block, bounds: Bounds, drift: Drift, reach: float, geometry: Geometry, sums: ExactSums
 ) -> None:
     size = slice_rows(len(geometry.centers))
-    places = np.arange(block.X.shape[0]) if todo is None else todo
+    places = scratch("todo", (block.X.shape[0],), np.int64)
+    places = places[: _screen(bounds, drift, reach, geometry, places)]
     for low in range(0, len(places), size):
         at = places[low : low + size]
-        X, labels = block.X[at], bounds.labels[at]
         found = Nearest(np.empty(len(at), np.int32), np.empty(len(at)), np.empty(len(at)))
-        nearest_sparse(X, bounds.radius[at], geometry, found)
-        move_rows(sums, block.X, block.weight, at, labels, found.labels)
+        nearest_sparse(block.X[at], geometry, found)
+        move_rows(sums, block.X, block.weight, at, bounds.labels[at], found.labels)
         bounds.labels[at], bounds.upper[at], bounds.lower[at] = found
+
+
+@njit(cache=True, nogil=True)
+def _label_dense_rows(
+    X: Array,
+    weight: Array,
+    bounds: Bounds,
+    geometry: Geometry,
+    space: Space,
+    sums: ExactSums,
+    maxima: Array,
+) -> tuple[float, float]:
+    """Label dense rows slice by slice, without the interpreter: threads don't wait for it."""
+    labels, upper, lower = bounds
+    size = len(space.found.labels)
+    nowhere = space.found.labels
+    nowhere[:] = -1
+    scatter, reach = 0.0, 0.0
+    for low in range(0, len(X), max(1, size)):
+        rows = np.arange(low, min(low + size, len(X)))
+        here = slice(low, low + len(rows))
+        found = Nearest(labels[here], upper[here], lower[here])
+        radius = nearest_dense(X, rows, geometry, space.work, found)
+        for i in range(len(rows)):
+            square = radius[i] * radius[i]
+            scatter += square * weight[rows[i]] if len(weight) else square
+            reach = max(reach, radius[i])
+        dense_maxima(X[here], weight[here], maxima)
+        if takes(sums, maxima):
+            move_dense_rows(X, weight, rows, nowhere, found.labels, sums)
+    return scatter, reach
 
 
 @njit(cache=True, nogil=True)
 def _relabel_dense(  # noqa: PLR0913 - a compiled inner loop, its arguments are what it walks
     X: Array,
     weight: Array,
-    todo: Array,
     bounds: Bounds,
+    drift: Drift,
+    reach: float,
     geometry: Geometry,
-    work: Work,
-    found: Nearest,
+    space: Space,
     sums: ExactSums,
 ) -> None:
-    """Relabel dense rows slice by slice, without the interpreter: threads don't wait for it."""
-    labels, radius, upper, lower = bounds
-    size = len(found.labels)
-    for low in range(0, len(todo), max(1, size)):
-        rows = todo[low : low + size]
+    """Bring dense rows' bounds and labels up to date, without the interpreter."""
+    labels, upper, lower = bounds
+    todo, size = space.todo, len(space.found.labels)
+    count = _screen(bounds, drift, reach, geometry, todo)
+    if count > MOST * len(X):  # taking all in order is cheaper than picking them
+        count = len(X)
+        todo[:] = np.arange(count)
+    else:
+        count = _tighten(X, bounds, reach, geometry, todo[:count])
+    for low in range(0, count, max(1, size)):
+        rows = todo[low : min(low + size, count)]
         m = len(rows)
-        part = Nearest(found.labels[:m], found.upper[:m], found.lower[:m])
-        nearest_dense(X, rows, radius[rows], geometry, work, part)
-        move_dense_rows(X, weight, rows, labels[rows], part.labels, sums)
+        found = Nearest(space.found.labels[:m], space.found.upper[:m], space.found.lower[:m])
+        nearest_dense(X, rows, geometry, space.work, found)
+        move_dense_rows(X, weight, rows, labels[rows], found.labels, sums)
         for i in range(m):
             row = rows[i]
-            labels[row] = part.labels[i]
-            upper[row] = part.upper[i]
-            lower[row] = part.lower[i]
+            labels[row] = found.labels[i]
+            upper[row] = found.upper[i]
+            lower[row] = found.lower[i]
 
 
 @njit(cache=True, nogil=True)
-def _screen(bounds: Bounds, drift: Drift, gaps: Array, geometry: Geometry, rows: Array) -> int:
+def _screen(bounds: Bounds, drift: Drift, reach: float, geometry: Geometry, rows: Array) -> int:
     """Move the bounds along with the centres and list the rows that they no longer settle."""
-    labels, radius, upper, lower = bounds
-    each, others = drift
+    labels, upper, lower = bounds
+    error = 2 * exact_rounding(reach, geometry)
     count = 0
     for i in range(len(labels)):
         label = labels[i]
-        up = (upper[i] + each[label]) * GROWTH
-        low = lower[i] - others[label]
+        up = (upper[i] + drift.each[label]) * GROWTH
+        low = lower[i] - drift.others[label]
         low -= abs(low) * (GROWTH - 1)
         upper[i] = up
         lower[i] = low
-        apart = 2 * gaps[label] - up
+        apart = 2 * drift.gaps[label] - up
         apart = low if low > apart else apart
-        error = 2 * exact_rounding(radius[i], geometry)
         proven = apart > 0.0 and apart * apart - up * up > error
         rows[count] = i
         count += 0 if proven else 1
@@ -349,23 +430,22 @@ def _screen(bounds: Bounds, drift: Drift, gaps: Array, geometry: Geometry, rows:
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER)
-def _tighten(X: Array, bounds: Bounds, geometry: Geometry, rows: Array) -> int:
+def _tighten(X: Array, bounds: Bounds, reach: float, geometry: Geometry, rows: Array) -> int:
     """Measure the distance to the row's own centre, and keep the rows that it doesn't settle."""
-    labels, radius, upper, lower = bounds
-    centers = geometry.centers
+    labels, upper, lower = bounds
+    error = exact_rounding(reach, geometry)
     count = 0
-    for i in rows:
-        row, center = X[i], centers[labels[i]]
+    for at in range(len(rows)):
+        i = rows[at]
+        row, center = X[i], geometry.centers[labels[i]]
         total = 0.0
         for j in range(len(row)):
             d = row[j] - center[j]
             total += d * d
-        error = exact_rounding(radius[i], geometry)
         upper[i] = np.sqrt(total + error)
-        if lower[i] > 0.0 and lower[i] * lower[i] - total > 3 * error:
-            continue
-        rows[count] = i
-        count += 1
+        settled = lower[i] > 0.0 and lower[i] * lower[i] - total > 3 * error
+        rows[count] = i  # without a branch, so that the next rows are fetched meanwhile
+        count += 0 if settled else 1
     return count
 
 
