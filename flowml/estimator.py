@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 
 from flowml.config import get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
-from flowml.data.dataset import Dataset, Schema
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import PassCompleted
 from flowml.drive.session import training

@@ -12,7 +12,8 @@ from flowml.cluster import KMeans
 from flowml.data.arrays import from_arrays
 from flowml.data.block_source import DaskKeys
 from flowml.data.dask_collections import from_dask
-from flowml.data.dataset import Dataset, Part, Schema
+from flowml.data.dataset import Dataset, Part
+from flowml.data.schema import Schema
 from flowml.kernels.rows import Block
 from flowml.runtimes.placement import LEAF_BYTES, PROCESS_BYTES, Worker, place
 

@@ -18,7 +18,8 @@ from flowml.cluster.kmeans_start import (
     start_solver,
 )
 from flowml.data.adopt import is_lazy
-from flowml.data.dataset import Dataset, Schema
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
 from flowml.drive.stage import Stage
 from flowml.drive.training import Training
 from flowml.estimator import Needs, PassEstimator, adopt

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from flowml.data.dataset import Schema
+from flowml.data.schema import Schema
 from flowml.kernels.rows import Array
 from flowml.solvers.kmeans_parallel import KMeansParallel
 from flowml.solvers.kmeans_plus_plus import KMeansPlusPlus

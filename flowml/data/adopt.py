@@ -6,7 +6,8 @@ from dask.base import is_dask_collection
 
 from flowml.data.arrays import from_arrays
 from flowml.data.dask_collections import describe, from_dask
-from flowml.data.dataset import Dataset, Schema
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
 
 
 def is_lazy(X: Any) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from dask.base import tokenize
 
-from flowml.data.dataset import Dataset, Part, Schema
+from flowml.data.dataset import Dataset, Part
+from flowml.data.schema import Schema
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 
 BLOCK_BYTES = 8 << 20

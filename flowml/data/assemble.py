@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from flowml.data.dataset import Schema
+from flowml.data.schema import Schema
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from flowml.data.dataset import Schema
+from flowml.data.schema import Schema
 
 Names: TypeAlias = str | Sequence[str] | None
 

@@ -11,7 +11,8 @@ from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype
 
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import DaskKeys
-from flowml.data.dataset import Dataset, Part, Schema, starts
+from flowml.data.dataset import Dataset, Part, starts
+from flowml.data.schema import Schema
 
 
 def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flowml.data.block_source import BlockSource, DaskKeys
+from flowml.data.schema import Schema
 from flowml.kernels.rows import POSITION_BITS, Block
 
 SHOWN_NAMES = 12
@@ -28,34 +29,6 @@ class Part(NamedTuple):
     source: BlockSource
     rows: int | None
     nbytes: int | None
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What all blocks have in common.
-
-    Parameters
-    ----------
-    n_features : int
-    dtype : numpy.dtype
-        float32 or float64: what X is computed in.
-    feature_names : tuple of str, or None
-    target_names : tuple of str, or None
-    n_targets : int
-        0 without y.
-    y_is_1d : bool
-    weighted : bool
-    sparse : bool
-    """
-
-    n_features: int
-    dtype: np.dtype[Any]
-    feature_names: tuple[str, ...] | None = None
-    target_names: tuple[str, ...] | None = None
-    n_targets: int = 0
-    y_is_1d: bool = True
-    weighted: bool = False
-    sparse: bool = False
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,8 +9,9 @@ from dask.base import tokenize
 
 from flowml.data.arrays import BLOCK_BYTES
 from flowml.data.assemble import Assemble
-from flowml.data.dataset import Dataset, Part, Schema, starts
+from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
+from flowml.data.schema import Schema
 from flowml.kernels.rows import Array, Block
 
 

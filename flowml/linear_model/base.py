@@ -10,7 +10,8 @@ from scipy.linalg import LinAlgWarning
 from sklearn.base import MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from flowml.data.dataset import Dataset, Schema
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels.gram import GRAM, Gram
@@ -22,7 +23,7 @@ from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.parameters import check_flags
 from flowml.prediction import apply
-from flowml.runtimes.shard import one_blas_thread
+from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.least_squares import (
     LeastSquares,
     Problem,

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_random_state
 
-from flowml.data.dataset import Dataset, Schema
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
@@ -19,7 +20,7 @@ from flowml.linear_model.survey import Survey, sample_ask
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.penalty import Penalty
-from flowml.runtimes.shard import one_blas_thread
+from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.objective import Objective
 
 SEEDS = 1 << 31

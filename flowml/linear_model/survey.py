@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flowml.data.dataset import Schema
+from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.rows import Array, Block, is_sparse

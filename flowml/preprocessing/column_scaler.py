@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from flowml.data.dataset import Schema
+from flowml.data.schema import Schema
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.fold import Fold, Summary
