@@ -1,18 +1,17 @@
 """The shard: the leaves that sit together on one worker, and what a pass does with them."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from flowml.data.assemble import join_blocks
 from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
 from flowml.kernels.rows import Block
 from flowml.kernels.scratch import place_block, scratch_scope
+from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.packed import Packed, pack
 from flowml.runtimes.tree import Nodes, add_leaf
 
@@ -114,16 +113,6 @@ def summarise_leaves(leaves: Sequence[Leaf], fold: Fold, ask: Ask) -> Nodes:
         for leaf in leaves:
             add_leaf(nodes, leaf.number, fold(ask, leaf.rows(), leaf.memory), fold)
     return nodes
-
-
-_controller: list[ThreadpoolController] = []
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread: the parallelism is over leaves, where it scales."""
-    if not _controller:
-        _controller.append(ThreadpoolController())
-    return _controller[0].limit(limits=1, user_api="blas")
 
 
 def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Packed:

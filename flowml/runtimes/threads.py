@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import available_memory
 from flowml.runtimes.placement import Placement, Worker, place
-from flowml.runtimes.shard import Leaf, Shard, make_shard, one_blas_thread, summarise_leaves
+from flowml.runtimes.shard import Leaf, Shard, make_shard, summarise_leaves
 from flowml.runtimes.tree import join, root
 
 GROUPS_PER_THREAD = 8
