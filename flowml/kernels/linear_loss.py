@@ -5,8 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.gram import add_products
 from flowml.kernels.labels import encode
+from flowml.kernels.mixed import Mixed
+from flowml.kernels.one_hot import Encoding
+from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
 from flowml.losses.loss import Derivatives, Loss
 
@@ -51,6 +53,9 @@ class Point(NamedTuple):
     intercept : ndarray of shape (n_outputs,)
     center : ndarray of shape (n_features,)
         Derivatives are by the coefficients of X less this, and by the intercept beside them.
+    encoding : Encoding or None
+        What the labels of categorical columns mean, where X is `Mixed`; n_features is then the
+        number of its columns.
     """
 
     loss: Loss
@@ -58,6 +63,11 @@ class Point(NamedTuple):
     coef: Array
     intercept: Array
     center: Array
+    encoding: Encoding | None = None
+
+    def columns(self, X: Matrix | Mixed) -> Matrix:
+        """Return the columns that the coefficients belong to."""
+        return X if self.encoding is None else self.encoding.apply(X)
 
 
 class LossSums(NamedTuple):
@@ -96,7 +106,7 @@ def summarise_gradient(ask: Point, rows: Rows) -> LossSums:
 
 def summarise_curvature(ask: Point, rows: Rows) -> LossSums:
     """Sum value, gradient and curvature."""
-    size = ask.loss.n_outputs * (n_features(rows) + 1)
+    size = ask.loss.n_outputs * (len(ask.center) + 1)
     return _summarise(ask, rows, np.zeros((size, size)))
 
 
@@ -129,9 +139,10 @@ LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
     outputs = ask.loss.n_outputs
     total, value, spread, largest, broken = 0.0, 0.0, 0.0, 0.0, 0
-    gradient = np.zeros((outputs, n_features(rows) + 1))
+    gradient = np.zeros((outputs, len(ask.center) + 1))
     for part in slices(rows, slice_rows(rows)):
-        eta, (y, weight) = predictor(ask, part.X), ask.target.read(part)
+        X, (y, weight) = ask.columns(part.X), ask.target.read(part)
+        eta = predictor(ask, X)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
         with np.errstate(over="ignore", invalid="ignore"):
             derivatives = ask.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
@@ -141,10 +152,10 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
             weighted = weight[:, np.newaxis] * slope
             spread += float(np.vdot(weighted, slope))
             largest = max(largest, float(np.abs(slope[weight > 0]).max(initial=0.0)))
-            gradient[:, :-1] += (part.X.T @ weighted).T
+            gradient[:, :-1] += (X.T @ weighted).T
             gradient[:, -1] += weighted.sum(axis=0)
             if curvature is not None:
-                _add_curvature(part.X, weight, derivatives, ask.center, curvature)
+                _add_curvature(X, weight, derivatives, ask.center, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
     return LossSums(total, value, spread, gradient, curvature, largest, broken)
 
@@ -166,19 +177,8 @@ def _add_curvature(
     X: Matrix, weight: Array, derivatives: Derivatives, center: Array, curvature: Array
 ) -> None:
     """Add the weighted products of the columns, a block for each pair of outputs."""
-    if derivatives.curvature.ndim == 1:
-        add_products(Block(X, None, weight * derivatives.curvature), center, curvature)
-        return
-    size = len(center) + 1
-    outputs = derivatives.curvature.shape[1]
-    blocks = curvature.reshape(outputs, size, outputs, size)
-    Z = np.empty((X.shape[0], size))
-    Z[:, :-1] = (X.toarray() if is_sparse(X) else X) - center
-    Z[:, -1] = 1.0
-    for j in range(outputs):
-        for k in range(j + 1):
-            factor = weight * derivatives.curvature[:, j, k]
-            product = (Z * factor[:, np.newaxis]).T @ Z
-            blocks[j, :, k, :] += product
-            if k < j:
-                blocks[k, :, j, :] += product.T
+    bend = derivatives.curvature
+    if bend.ndim == 1:
+        add_weighted_products(X, weight * bend, center, curvature)
+    else:
+        add_pair_products(X, weight[:, np.newaxis, np.newaxis] * bend, center, curvature)

@@ -9,6 +9,7 @@ from numba import njit
 
 from flowml.kernels.mixed import MISSING, Mixed, translate
 from flowml.kernels.rows import Array
+from flowml.kernels.scratch import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,8 @@ class Encoding:
     def apply(self, X: Mixed) -> "OneHot":
         """Return the rows' columns; a label that the encoding doesn't know has none."""
         codes = np.empty(X.codes.shape, dtype=np.int32)
-        for j, (labels, absent) in enumerate(zip(self.levels, self.missing, strict=True)):
-            code = translate(X.codes[:, j], X.levels[j], labels)
-            if absent:
-                code[X.codes[:, j] == MISSING] = len(labels)
-            code = code - int(self.drop_first)
-            codes[:, j] = np.where(code >= 0, code + self.starts[j], MISSING)
+        for j, places in enumerate(once(_places, self, X.levels)):
+            codes[:, j] = places[X.codes[:, j]]
         return OneHot(X.dense, codes, self.n_columns)
 
     def unknown(self, X: Mixed) -> list[tuple[int, Any]]:
@@ -64,6 +61,19 @@ class Encoding:
             strange = present[~np.isin(present, labels)]
             found += [(j, label) for label in strange.tolist()]
         return found
+
+
+def _places(encoding: Encoding, levels: tuple[Array, ...]) -> list[Array]:
+    """Return the column of each of a block's labels, and behind them that of a missing one."""
+    places = []
+    for j, labels in enumerate(encoding.levels):
+        code = np.append(np.arange(len(levels[j]), dtype=np.int32), np.int32(MISSING))
+        place = translate(code, levels[j], labels)
+        if encoding.missing[j]:
+            place[-1] = len(labels)
+        place -= encoding.drop_first
+        places.append(np.where(place >= 0, place + encoding.starts[j], MISSING).astype(np.int32))
+    return places
 
 
 @dataclass(frozen=True, eq=False)
