@@ -29,12 +29,20 @@ _local = _Local()
 
 @contextmanager
 def scratch_scope() -> Iterator[None]:
-    """Let this thread's kernels share work space until the block ends, then free it."""
-    _local.views, _local.made = {}, {}
+    """Let this thread's kernels share work space until the outermost such block ends."""
+    if _local.views is not None:
+        yield
+        return
+    keep_scratch()
     try:
         yield
     finally:
         _local.views = _local.made = None
+
+
+def keep_scratch() -> None:
+    """Let this thread's kernels share work space for as long as the thread lives."""
+    _local.views, _local.made = {}, {}
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float64) -> Array:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.kernels.scratch import keep_scratch
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import available_memory
 from flowml.runtimes.placement import Placement, Worker, place
@@ -34,7 +35,7 @@ class ThreadsRuntime:
         self.placement = placement
         self._groups = group(shard.leaves, n_threads)
         self._pool = (
-            ThreadPoolExecutor(n_threads, "flowml")
+            ThreadPoolExecutor(n_threads, "flowml", keep_scratch)
             if n_threads > 1 and len(self._groups) > 1
             else None
         )
