@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -189,7 +189,9 @@ def adopt(
     read of the data.
     """
     if is_lazy(X):
-        dataset = replace(adopt_lazy(X, y, sample_weight), gathered=needs.many_passes)
+        dataset = adopt_lazy(X, y, sample_weight)
+        if not needs.many_passes:
+            dataset = dataset.for_few_passes()
         validate_schema(estimator, dataset.schema, reset)
         if dataset.n_rows == 0:
             raise ValueError("X has 0 rows: there is nothing to fit")

@@ -1,7 +1,5 @@
 """Placement: a function of parts and workers, and nothing else."""
 
-from dataclasses import replace
-
 import dask.array as da
 import numpy as np
 import pytest
@@ -58,7 +56,8 @@ def test_shards_are_about_equal():
 
 def test_parts_that_sit_on_a_worker_stay_there():
     parts = tuple(Part(DaskKeys(Block, number), 10, 80) for number in range(6))
-    dataset = Dataset(Schema(1, np.dtype(float)), parts, "test", lambda: "")
+    schema = Schema(1, np.dtype(float))
+    dataset = Dataset(schema, parts, "test", lambda: "", many_passes=False)
     holders = {number: f"tcp://{number % 2}" for number in range(6)}
     placement = place(dataset, workers(2), holders=holders)
     assert placement.reason == "in the workers' memory already"
@@ -94,8 +93,8 @@ def test_rows_in_this_process_are_there_already():
 def test_small_chunks_are_brought_together_for_fits_of_many_passes() -> None:
     X = da.from_array(np.random.default_rng(0).normal(size=(4_000, 5)), chunks=(10, 5))
     dataset = from_dask(X)
-    assert len(place(dataset, [Worker("", 2, 0)]).leaves) == 400
-    assert len(place(replace(dataset, gathered=True), [Worker("", 2, 0)]).leaves) == 1
+    assert len(place(dataset.for_few_passes(), [Worker("", 2, 0)]).leaves) == 400
+    assert len(place(dataset, [Worker("", 2, 0)]).leaves) == 1
 
 
 def test_a_broken_value_in_gathered_chunks_is_named_by_its_own_chunk() -> None:

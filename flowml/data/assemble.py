@@ -20,11 +20,14 @@ class Assemble:
     schema : Schema
     start : int
     number : int
+    by_columns : bool
+        Whether X stays column by column where it comes so; else it is laid out row by row.
     """
 
     schema: Schema
     start: int
     number: int
+    by_columns: bool = False
 
     def __call__(self, X: Any, y: Any = None, weight: Any = None) -> Block:
         """Return the block.
@@ -34,7 +37,7 @@ class Assemble:
         ValueError
             If row counts differ, or the number of columns isn't the schema's.
         """
-        features = to_matrix(X, self.schema.dtype)
+        features = to_matrix(X, self.schema.dtype, self.by_columns)
         if features.shape[1] != self.schema.n_features:
             raise ValueError(
                 f"block {self.number} has {features.shape[1]} columns, "
@@ -66,23 +69,24 @@ def join_blocks(blocks: Sequence[Block]) -> Block:
     )
 
 
-def to_matrix(X: Any, dtype: np.dtype[Any]) -> Matrix:
-    """Return a chunk of X as a C-ordered array or CSR array of `dtype`."""
+def to_matrix(X: Any, dtype: np.dtype[Any], by_columns: bool = False) -> Matrix:
+    """Return a chunk of X as an array or CSR array of `dtype`."""
     if is_sparse(X):
         return sp.csr_array(X).astype(dtype, copy=False)
-    return to_floats(X, dtype)
+    values = to_floats(X, dtype)
+    return values if by_columns and values.flags.f_contiguous else np.ascontiguousarray(values)
 
 
 def to_floats(values: Any, dtype: Any = np.float64) -> Array:
-    """Return an array, series or frame as a C-ordered array; missing values become NaN."""
+    """Return an array, series or frame as an array; missing values become NaN."""
     if hasattr(values, "to_numpy"):
-        values = values.to_numpy(dtype=dtype, na_value=np.nan)
-    return np.ascontiguousarray(values, dtype=dtype)
+        return np.asarray(values.to_numpy(dtype=dtype, na_value=np.nan))
+    return np.asarray(values, dtype=dtype)
 
 
 def to_target(y: Any, schema: Schema) -> Array:
     """Return a chunk of y as float64, with the schema's number of dimensions."""
-    values = to_floats(y)
+    values = np.ascontiguousarray(to_floats(y))
     return values.reshape(-1) if schema.y_is_1d else values.reshape(len(values), schema.n_targets)
 
 
@@ -94,7 +98,7 @@ def to_weight(weight: Any, index: int) -> Array:
     ValueError
         If a weight is negative.
     """
-    values = to_floats(weight).reshape(-1)
+    values = np.ascontiguousarray(to_floats(weight)).reshape(-1)
     if len(values) and values.min() < 0:
         raise ValueError(f"sample_weight holds a negative weight in block {index}")
     return values

@@ -1,10 +1,12 @@
 """Where a block comes from: it is here already, a reader makes it, or Dask keys hold its arrays."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from dask.task_spec import DataNode, Task, TaskRef
 
+from flowml.data.assemble import Assemble
 from flowml.kernels.rows import Block
 
 
@@ -13,19 +15,38 @@ class DaskKeys(NamedTuple):
 
     Attributes
     ----------
-    assemble : callable ``(X, y, weight) -> Block``
-        Module-level or picklable; runs where the chunks are.
+    assemble : Assemble
+        Runs where the chunks are.
     X, y, weight : Dask keys, or None
     """
 
-    assemble: Callable[[Any, Any, Any], Block]
+    assemble: Assemble
     X: Any
     y: Any = None
     weight: Any = None
 
 
-Reader: TypeAlias = Callable[[], Block]
-"""Picklable: reads one block from a file."""
+@dataclass(frozen=True)
+class Reader(ABC):
+    """Reads one block from files; picklable, and as text it names the place that it reads.
+
+    Parameters
+    ----------
+    assemble : Assemble
+    """
+
+    assemble: Assemble
+
+    @abstractmethod
+    def __call__(self) -> Block:
+        """Read the block.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged or changed, or holds something else than numbers.
+        """
+
 
 BlockSource: TypeAlias = Block | Reader | DaskKeys
 
@@ -37,6 +58,16 @@ def load(source: BlockSource) -> Block:
     if isinstance(source, DaskKeys):
         raise TypeError("the chunks of a Dask collection are loaded by the graph that holds them")
     return source()
+
+
+def by_columns(source: BlockSource) -> BlockSource:
+    """Return a source whose values stay column by column where that is how they are found."""
+    if isinstance(source, Block):
+        return source
+    assemble = replace(source.assemble, by_columns=True)
+    if isinstance(source, DaskKeys):
+        return source._replace(assemble=assemble)
+    return replace(source, assemble=assemble)
 
 
 def as_argument(source: BlockSource) -> Any:

@@ -13,11 +13,14 @@ from fsspec.utils import infer_compression, read_block
 from pyarrow import csv
 
 from flowml.data.assemble import Assemble
+from flowml.data.block_source import Reader
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
+from flowml.data.fill_rows import fill_rows
 from flowml.data.parquet import column_values, is_numeric
 from flowml.kernels.rows import Block
+from flowml.kernels.scratch import row_space
 
 BLOCK_BYTES = 16 << 20
 SAMPLE_BYTES = 1 << 18
@@ -82,7 +85,7 @@ def read_csv(
     row_bytes = len(columns.features) * schema.dtype.itemsize
     parts = tuple(
         Part(
-            CSVLines(file, low, size, head, columns, Assemble(schema, first[n], n)),
+            CSVLines(Assemble(schema, first[n], n), file, low, size, head, columns),
             None,
             None if head.line_bytes is None else int(size / head.line_bytes * row_bytes),
         )
@@ -108,17 +111,17 @@ class Head(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CSVLines:
+class CSVLines(Reader):
     """Reads the lines that start within a range of a file's bytes.
 
     Parameters
     ----------
+    assemble : Assemble
     file : File
     low, size : int
         The range; from 0 on it includes the header.
     head : Head
     columns : Columns
-    assemble : Assemble
     """
 
     file: File
@@ -126,23 +129,15 @@ class CSVLines:
     size: int
     head: Head
     columns: Columns
-    assemble: Assemble
 
     def __str__(self) -> str:
         return f"bytes {self.low} to {self.low + self.size} of {self.file.url}"
 
     def __call__(self) -> Block:
-        """Read the block.
-
-        Raises
-        ------
-        ValueError
-            If a field isn't a number, or a line has too few or too many.
-        """
-        table = self._parse()
-        X = np.empty((table.num_rows, len(self.columns.features)))
-        for number, name in enumerate(self.columns.features):
-            X[:, number] = column_values(table.column(name))
+        """Read the block."""
+        table, names = self._parse(), self.columns.features
+        X = row_space(table.num_rows, len(names), np.float64, self.assemble.by_columns)
+        fill_rows(X, [column_values(table.column(name)) for name in names])
         beside = [column_values(table.column(name)) for name in self.columns.beside_X]
         targets = beside[: len(self.columns.targets)]
         y = np.stack(targets, axis=1) if targets else None

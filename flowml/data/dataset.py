@@ -1,13 +1,13 @@
 """The Dataset: what every kind of input becomes before a fit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from flowml.data.block_source import BlockSource, DaskKeys
+from flowml.data.block_source import BlockSource, DaskKeys, by_columns
 from flowml.data.schema import Schema
 from flowml.kernels.rows import POSITION_BITS, Block
 
@@ -47,9 +47,10 @@ class Dataset:
         Returns a fingerprint: equal for equal data, as far as can be told without loading it.
     collections : tuple of Dask collections
         Those whose keys the parts name.
-    gathered : bool
-        Whether small chunks of a Dask collection are brought together to larger blocks, for which
-        some travel between workers once: worth it where many passes follow.
+    many_passes : bool
+        Whether it is laid out for many passes: row by row, kept where there is room, and with small
+        chunks of a Dask collection brought together to larger blocks, for which some travel between
+        workers once. For a pass or two, blocks stay as they are read, and files are streamed.
     """
 
     schema: Schema
@@ -57,7 +58,7 @@ class Dataset:
     kind: str
     identify: Callable[[], str]
     collections: tuple[Any, ...] = ()
-    gathered: bool = False
+    many_passes: bool = True
 
     def __repr__(self) -> str:
         return "\n  ".join([self._headline(), *(f"{key}: {text}" for key, text in self._facts())])
@@ -82,6 +83,11 @@ class Dataset:
         if schema.weighted:
             facts.append(("sample weights", "yes"))
         return facts
+
+    def for_few_passes(self) -> "Dataset":
+        """Return the dataset laid out for a pass or two."""
+        parts = (part._replace(source=by_columns(part.source)) for part in self.parts)
+        return replace(self, parts=tuple(parts), many_passes=False)
 
     def find_row(self, block: int, row: int) -> tuple[int, int]:
         """Return the block and the row within it of a row counted from the start of a block."""

@@ -10,12 +10,12 @@ TILE_BYTES = 400 << 10
 
 
 def fill_rows(X: Array, columns: Sequence[Array]) -> None:
-    """Write columns into a C-ordered array.
+    """Write columns into an array.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_columns)
-        Written to.
+        Written to; row by row or column by column.
     columns : sequence of n_columns ndarrays of shape (n_rows,)
 
     Examples
@@ -26,6 +26,10 @@ def fill_rows(X: Array, columns: Sequence[Array]) -> None:
     >>> X.tolist()
     [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
     """
+    if not X.flags.c_contiguous:
+        for place, column in enumerate(columns):
+            X[:, place] = column
+        return
     n_rows, n_columns = X.shape
     size = max(TILE_BYTES // max(n_columns * X.itemsize, 1), 64)
     tile = scratch("tile of columns", (n_columns, size), X.dtype)

@@ -9,6 +9,7 @@ from dask.base import tokenize
 
 from flowml.data.arrays import BLOCK_BYTES
 from flowml.data.assemble import Assemble
+from flowml.data.block_source import Reader
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
 from flowml.data.schema import Schema
@@ -67,12 +68,12 @@ def read_npy(path: Paths, target: Paths | None = None, weight: Paths | None = No
     parts = tuple(
         Part(
             NpyRows(
+                Assemble(schema, first[index], index),
                 low,
                 high,
                 X[number],
                 None if y is None else y[number],
                 None if w is None else w[number],
-                Assemble(schema, first[index], index),
             ),
             high - low,
             (high - low) * row_bytes,
@@ -107,7 +108,7 @@ class Npy(NamedTuple):
         n_rows, *rest = self.shape
         if self.fortran:
             columns = [self._values(j * n_rows + low, high - low) for j in range(prod(rest))]
-            return np.stack(columns, axis=1).reshape(high - low, *rest)
+            return np.stack(columns).T
         values = self._values(low * prod(rest), (high - low) * prod(rest))
         return values.reshape(high - low, *rest)
 
@@ -118,15 +119,15 @@ class Npy(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NpyRows:
+class NpyRows(Reader):
     """Reads a range of rows.
 
     Parameters
     ----------
+    assemble : Assemble
     low, high : int
     X : Npy
     y, weight : Npy or None
-    assemble : Assemble
     """
 
     low: int
@@ -134,7 +135,6 @@ class NpyRows:
     X: Npy
     y: Npy | None
     weight: Npy | None
-    assemble: Assemble
 
     def __str__(self) -> str:
         return f"rows {self.low} to {self.high} of {self.X.file.url}"

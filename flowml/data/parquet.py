@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from dask.base import tokenize
 
 from flowml.data.assemble import Assemble
+from flowml.data.block_source import Reader
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, find_files
@@ -87,7 +88,7 @@ def read_parquet(
     first = starts([rows for _, _, rows in groups])
     parts = tuple(
         Part(
-            RowGroup(file, group, columns, Assemble(schema, first[number], number)),
+            RowGroup(Assemble(schema, first[number], number), file, group, columns),
             rows,
             rows * row_bytes,
         )
@@ -97,37 +98,30 @@ def read_parquet(
 
 
 @dataclass(frozen=True)
-class RowGroup:
+class RowGroup(Reader):
     """Reads one row group.
 
     Parameters
     ----------
+    assemble : Assemble
     file : File
     number : int
         The row group's place in its file.
     columns : Columns
-    assemble : Assemble
     """
 
     file: File
     number: int
     columns: Columns
-    assemble: Assemble
 
     def __str__(self) -> str:
         return f"row group {self.number} of {self.file.url}"
 
     def __call__(self) -> Block:
-        """Read the block.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged.
-        """
+        """Read the block."""
         n_rows = read_footer(self.file).row_group(self.number).num_rows
         columns, dtype = self.columns, self.assemble.schema.dtype
-        X = row_space((n_rows, len(columns.features)), dtype)
+        X = row_space(n_rows, len(columns.features), dtype, self.assemble.by_columns)
         beside = np.empty((len(columns.beside_X), n_rows))
         low = 0
         for batch in self._batches(max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)):

@@ -9,6 +9,7 @@ import numpy as np
 from dask.base import tokenize
 
 from flowml.data.assemble import Assemble
+from flowml.data.block_source import Reader
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import NoSuchFileError, find_files
 from flowml.data.schema import Schema
@@ -72,7 +73,7 @@ def read_zarr(
     row_bytes = schema.n_features * schema.dtype.itemsize
     parts = tuple(
         Part(
-            ZarrRows(low, high, (X, y, w), Assemble(schema, first[number], number)),
+            ZarrRows(Assemble(schema, first[number], number), low, high, (X, y, w)),
             high - low,
             (high - low) * row_bytes,
         )
@@ -86,20 +87,19 @@ def _identify(paths: Sequence[Location | None]) -> str:
 
 
 @dataclass(frozen=True)
-class ZarrRows:
+class ZarrRows(Reader):
     """Reads a range of rows.
 
     Parameters
     ----------
+    assemble : Assemble
     low, high : int
     arrays : zarr arrays of X, y and the weights, the last two perhaps None
-    assemble : Assemble
     """
 
     low: int
     high: int
     arrays: tuple[Any, Any, Any]
-    assemble: Assemble
 
     def __str__(self) -> str:
         return f"rows {self.low} to {self.high} of {self.arrays[0].store_path}"

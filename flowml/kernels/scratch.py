@@ -92,13 +92,16 @@ def place_block(place: int) -> None:
     _local.place = place
 
 
-def row_space(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return memory for the rows of a block that a reader makes.
+def row_space(n_rows: int, n_columns: int, dtype: Any, by_columns: bool) -> Array:
+    """Return memory for the rows of a block that a reader makes, row by row or column by column.
 
     Within a scope it is the same for the blocks at the same place of each leaf, as a leaf that is
     streamed is gone once it is summarised; elsewhere it is new.
     """
-    return scratch(f"rows of block {_local.place}", shape, dtype)
+    name = f"rows of block {_local.place}"
+    if by_columns:
+        return scratch(name, (n_columns, n_rows), dtype).T
+    return scratch(name, (n_rows, n_columns), dtype)
 
 
 def _carve(earlier: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -94,7 +94,7 @@ def place(
     holders : mapping of part number to worker address, optional
         Where parts that are in memory already sit.
     """
-    leaves = group_leaves(dataset.parts, dataset.gathered)
+    leaves = group_leaves(dataset.parts, dataset.many_passes)
     kept, reason = decide_keep(dataset, workers, keep, resident=bool(holders))
     if dataset.collections and not kept:
         # The chunks come and go with the graph, so each leaf is scheduled by itself.
@@ -136,6 +136,8 @@ def decide_keep(
         return True, "in the workers' memory already"
     if keep is not None:
         return keep, f"config_context(keep={keep})"
+    if not (dataset.many_passes or dataset.collections):
+        return False, "a pass or two of files: reading again costs less than keeping"
     if dataset.nbytes is None:
         return True, "size unknown before it is loaded; config_context(keep=False) streams it"
     if any(worker.memory == 0 for worker in workers):
