@@ -116,9 +116,9 @@ def choose_solver(objective: Objective, wanted: str) -> tuple[str, str]:
 def _without_features(objective: Objective, sample: Block) -> Array:
     """Return the parameters of the best predictor that knows no feature."""
     theta = np.zeros(objective.shape)
-    if objective.fit_intercept:
-        y, weight = objective.target.read(sample)
-        theta[:, -1] = objective.loss.constant(y, weight)
+    y, weight = objective.target.read(sample)
+    theta[:, -1] = objective.loss.constant(y, weight)
+    theta[~objective.free] = 0.0
     return theta
 
 

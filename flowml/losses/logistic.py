@@ -21,6 +21,7 @@ class LogisticLoss:
     """
 
     n_outputs = 1
+    n_constants = 0
     shift_invariant = False
     separation = 0.5
 

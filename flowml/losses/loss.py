@@ -39,6 +39,10 @@ class Loss(Protocol):
         """Number of linear predictors for a row: above one, η has a column for each."""
 
     @property
+    def n_constants(self) -> int:
+        """How many of the last outputs take no features: numbers such as a scale."""
+
+    @property
     def shift_invariant(self) -> bool:
         """Whether the same number added to every output of a row changes nothing."""
 

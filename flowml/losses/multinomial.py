@@ -28,6 +28,7 @@ class MultinomialLoss:
     """
 
     n_outputs: int
+    n_constants = 0
     shift_invariant = True
     separation = 0.5
 

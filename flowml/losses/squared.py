@@ -18,6 +18,7 @@ class SquaredLoss:
     """
 
     n_outputs = 1
+    n_constants = 0
     shift_invariant = False
     separation = 0.0
 

@@ -182,9 +182,7 @@ def _model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol:
     assert H is not None
     if objective.loss.shift_invariant:
         H = H + _gauge(H, *theta.shape)
-    free = np.ones(theta.shape, dtype=bool)
-    free[:, -1] = objective.fit_intercept
-    kept = free.ravel()
+    kept = objective.free.ravel()
     if penalty.is_smooth:
         squares = in_order(theta, penalty.quadratic, 0.0)
         slope = (g.ravel() + squares * theta.ravel())[kept]

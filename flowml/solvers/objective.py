@@ -85,6 +85,15 @@ class Objective:
         """The parameters' shape: (n_outputs, n_features + 1)."""
         return self.loss.n_outputs, len(self.center) + 1
 
+    @cached_property
+    def free(self) -> Array:
+        """Which parameters may differ from zero."""
+        free = np.ones(self.shape, dtype=bool)
+        features = self.loss.n_outputs - self.loss.n_constants
+        free[features:, :-1] = False
+        free[:features, -1] = self.fit_intercept
+        return free
+
     def point(self, theta: Array) -> Point:
         """Return what travels to the rows."""
         coef, intercept = self.coefficients(theta)
@@ -117,8 +126,7 @@ class Objective:
         if sums.curvature is not None:
             every = np.tile(units, self.loss.n_outputs)
             curvature = sums.curvature / (sums.weight * every[:, np.newaxis] * every)
-        if not self.fit_intercept:
-            gradient[:, -1] = 0.0
+        gradient[~self.free] = 0.0
         value = sums.value / sums.weight + self.price.value(theta[:, :-1])
         return Evaluation(
             value if np.isfinite(value) else np.inf,
