@@ -16,6 +16,21 @@ SLICE_BYTES = 1 << 20
 SPARSE_SLICE_ROWS = 1 << 16
 
 
+class Offset(NamedTuple):
+    """Which of y's two columns isn't the target, but added to the predictor as it is.
+
+    Attributes
+    ----------
+    column : int
+        0 or 1; the other is the target.
+    logarithm : bool
+        Whether it is the column's logarithm that is added: the column is an exposure.
+    """
+
+    column: int = 1
+    logarithm: bool = False
+
+
 class Target(NamedTuple):
     """How the blocks' y becomes what a loss takes.
 
@@ -25,21 +40,34 @@ class Target(NamedTuple):
         Sorted labels: y is replaced by their numbers.
     class_weights : ndarray of shape (n_classes,) or None
         By which the rows' weights are multiplied.
+    offset : Offset or None
+        Where y has a second column.
     """
 
     classes: Array | None = None
     class_weights: Array | None = None
+    offset: Offset | None = None
 
     def read(self, rows: Slice | Block) -> tuple[Array, Array]:
         """Return y and the weights of rows."""
         y, weight = rows.y, rows.weight
         assert y is not None
+        if self.offset is not None:
+            y = y[:, 1 - self.offset.column]
         if self.classes is not None:
             y = encode(y, self.classes)
         weight = np.ones(len(y)) if weight is None else weight
         if self.class_weights is not None:
             weight = weight * self.class_weights[y.astype(np.intp)]
         return y, weight
+
+    def added(self, rows: Slice | Block) -> Array | float:
+        """Return what is added to the predictor, of shape (n_rows, 1), or 0."""
+        if self.offset is None:
+            return 0.0
+        assert rows.y is not None
+        column = rows.y[:, [self.offset.column]]
+        return np.log(column) if self.offset.logarithm else column
 
 
 class Point(NamedTuple):
@@ -142,7 +170,7 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
     gradient = np.zeros((outputs, len(ask.center) + 1))
     for part in slices(rows, slice_rows(rows)):
         X, (y, weight) = ask.columns(part.X), ask.target.read(part)
-        eta = predictor(ask, X)
+        eta = predictor(ask, X, part)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
         with np.errstate(over="ignore", invalid="ignore"):
             derivatives = ask.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
@@ -167,10 +195,10 @@ def slice_rows(rows: Rows) -> int:
     return max(256, SLICE_BYTES // (rows[0].X.dtype.itemsize * max(1, n_features(rows))))
 
 
-def predictor(ask: Point, X: Matrix) -> Array:
-    """Return η, of shape (n_rows, n_outputs)."""
+def predictor(ask: Point, X: Matrix, rows: Slice | Block) -> Array:
+    """Return η of rows whose columns are X, of shape (n_rows, n_outputs)."""
     eta: Array = X @ ask.coef.T + ask.intercept
-    return eta
+    return eta + ask.target.added(rows)
 
 
 def _add_curvature(
