@@ -24,6 +24,7 @@ class LogisticLoss:
     n_constants = 0
     shift_invariant = False
     separation = 0.5
+    expected_curvature = False
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

@@ -50,6 +50,10 @@ class Loss(Protocol):
     def separation(self) -> float:
         """A row is on the right side where its gradient is below this; 0 if there are no sides."""
 
+    @property
+    def expected_curvature(self) -> bool:
+        """Whether the curvature is not the gradient's derivative but a stand-in for it."""
+
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature.
 

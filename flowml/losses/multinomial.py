@@ -31,6 +31,7 @@ class MultinomialLoss:
     n_constants = 0
     shift_invariant = True
     separation = 0.5
+    expected_curvature = False
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

@@ -134,7 +134,7 @@ class Newton:
         promise = _promise(evaluation, self.objective.price, tried, step)
         separated = evaluation.separated and not self.objective.is_penalised
         # a last step that is sure to be good is taken without another pass to look at it
-        after = _next_violation(state, violation)
+        after = _next_violation(state, violation, self.objective.loss.expected_curvature)
         converged = not separated and min(violation, after / CAUTION) <= self.tol
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         return NewtonState(
@@ -166,14 +166,16 @@ class Newton:
         return value <= state.value + SUFFICIENT * state.share * state.promise + noise
 
 
-def _next_violation(state: NewtonState, violation: float) -> float:
+def _next_violation(state: NewtonState, violation: float, expected_curvature: bool) -> float:
     """Foresee the violation after one more step, from how quickly the last one has lowered it.
 
-    Near the minimum the violation is squared by each step, times a constant.
+    Near the minimum the violation is squared by each step, times a constant; with a stand-in for
+    the curvature it falls by the same factor each time.
     """
     if not np.isfinite(state.violation) or state.share < 1.0 or violation > SAFE_LAST_STEP:
         return np.inf
-    return float(violation * (violation / state.violation) ** 2)
+    factor = violation / state.violation
+    return float(violation * (factor if expected_curvature else factor**2))
 
 
 def _model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol: float) -> Array:
