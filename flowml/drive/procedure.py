@@ -4,6 +4,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flowml.drive.training import Training
+from flowml.kernels.splits import Subset
+from flowml.solvers.masked import Masked
 from flowml.solvers.solver import Solver, State
 from flowml.solvers.together import Together
 
@@ -47,6 +49,7 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
     """
     results: list[Any] = [None] * len(procedures)
     answers: dict[int, Any] = dict.fromkeys(range(len(procedures)))
+    used: set[str] = set()
     while answers:
         steps: dict[int, Step] = {}
         for place, answer in answers.items():
@@ -56,8 +59,29 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
                 results[place] = end.value
         answers = {}
         if steps:
-            names = list(dict.fromkeys(step.stage for step in steps.values()))
-            solvers = Together([step.solver for step in steps.values()])
-            state = yield Step(" + ".join(names), solvers)
+            name = _unused(" + ".join(dict.fromkeys(s.stage for s in steps.values())), used)
+            state = yield Step(name, Together([step.solver for step in steps.values()]))
             answers = dict(zip(steps, state.members, strict=True))
     return results
+
+
+def masked(procedure: Procedure[Result], subset: Subset) -> Procedure[Result]:
+    """Return the procedure that learns from a subset of the rows."""
+    answer: Any = None
+    try:
+        while True:
+            step = procedure.send(answer)
+            answer = yield Step(step.stage, Masked(step.solver, subset))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """Return a stage's name, numbered where an earlier stage has it, and note it as used."""
+    number, unused = 1, name
+    while unused in used:
+        number += 1
+        unused = f"{name} {number}"
+    used.add(unused)
+    return unused

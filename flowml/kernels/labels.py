@@ -33,7 +33,7 @@ def summarise(ask: None, rows: Rows) -> LabelWeights:
         assert block.y is not None
         weight = np.ones(len(block.y)) if block.weight is None else block.weight
         y = block.y[weight > 0]
-        labels, code = _unique(y)
+        labels, code = numbered(y)
         weights = np.bincount(code, weights=weight[weight > 0], minlength=len(labels))
         counts = np.bincount(code, minlength=len(labels)).astype(np.float64)
         summary = merge(summary, LabelWeights(labels, weights, counts))
@@ -73,7 +73,7 @@ def encode(y: Array, classes: Array) -> Array:
     return np.minimum(np.searchsorted(classes, y), len(classes) - 1).astype(np.float64)
 
 
-def _unique(y: Array) -> tuple[Array, Array]:
+def numbered(y: Array) -> tuple[Array, Array]:
     """Return the labels and each row's among them, without a sort where there are two at most."""
     if len(y) and np.issubdtype(y.dtype, np.number):
         least, most = y.min(), y.max()
