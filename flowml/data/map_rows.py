@@ -1,6 +1,7 @@
 """A function of rows over lazy data: one task for each block, nothing computed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -17,7 +18,7 @@ from dask.utils import is_dataframe_like
 from flowml.data.block_source import BlockSource, as_argument, load
 from flowml.data.dask_collections import one_chunk_of_columns
 from flowml.data.dataset import Dataset
-from flowml.kernels.rows import Matrix, is_sparse
+from flowml.kernels.rows import Block, Matrix, is_sparse
 
 ChunkFunction = Callable[[Any], Any]
 """Takes a chunk of X (array, CSR or pandas frame, perhaps without rows) and returns an array, or
@@ -56,12 +57,23 @@ def map_rows(X: Any, function: ChunkFunction) -> Any:
     )
 
 
-def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:
-    schema = dataset.schema
-    empty = np.empty((0, schema.n_features), schema.dtype)
-    result = function(sp.csr_array(empty) if schema.sparse else empty)
+def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) -> Any:
+    """Apply a function of rows to each block of a dataset, its target and weights included.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    function : callable ``block -> rows``
+        Picklable.
+    meta : ndarray of shape (0,) or (0, n_columns)
+        What it returns for no rows.
+
+    Returns
+    -------
+    Dask array of shape (n_rows,) or (n_rows, n_columns)
+    """
     name = f"flowml-rows-{tokenize(dataset.identify(), function)}"
-    rest = (0,) * (result.ndim - 1)
+    rest = (0,) * (meta.ndim - 1)
     tasks: dict[Any, Task] = {
         (name, number, *rest): Task(
             (name, number, *rest), _map_source, function, as_argument(part.source)
@@ -70,12 +82,23 @@ def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:
     }
     rows = tuple(np.nan if part.rows is None else part.rows for part in dataset.parts)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=dataset.collections)
-    chunks = (rows, *((columns,) for columns in result.shape[1:]))
-    return da.Array(graph, name, chunks=chunks, meta=result)
+    chunks = (rows, *((columns,) for columns in meta.shape[1:]))
+    return da.Array(graph, name, chunks=chunks, meta=meta)
 
 
-def _map_source(function: ChunkFunction, source: BlockSource) -> Any:
-    return function(load(source).X)
+def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:
+    schema = dataset.schema
+    empty = np.empty((0, schema.n_features), schema.dtype)
+    result = function(sp.csr_array(empty) if schema.sparse else empty)
+    return map_blocks(dataset, partial(_of_columns, function), result)
+
+
+def _map_source(function: Callable[[Block], Any], source: BlockSource) -> Any:
+    return function(load(source))
+
+
+def _of_columns(function: ChunkFunction, block: Block) -> Any:
+    return function(block.X)
 
 
 def _without_rows(meta: Any, n_features: int) -> Matrix:
