@@ -12,17 +12,24 @@ from dask.base import tokenize
 from dask.utils import is_dataframe_like
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_X_y,
+    validate_data,
+)
 
 from flowml.config import get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset
+from flowml.data.frames import categorical_columns, to_mixed
 from flowml.data.schema import Schema
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import PassCompleted
 from flowml.drive.session import training
 from flowml.drive.training import Training
 from flowml.kernels.fold import Fold
+from flowml.kernels.mixed import Mixed
 from flowml.runtimes.choose import open_runtime
 from flowml.solvers.one_pass import OnePass
 
@@ -45,6 +52,8 @@ class Needs:
         Whether y must be one column.
     labels : bool
         Whether y holds labels of classes, numbers or strings.
+    categorical : bool
+        Whether columns of X may be categorical.
     """
 
     target: bool = False
@@ -53,6 +62,7 @@ class Needs:
     many_passes: bool = False
     one_target: bool = False
     labels: bool = False
+    categorical: bool = False
 
 
 class PassEstimator(BaseEstimator):
@@ -214,6 +224,8 @@ def adopt_eager(
     estimator: Any, X: Any, y: Any, sample_weight: Any, needs: Needs, reset: bool = True
 ) -> Dataset:
     """Validate arrays and frames in memory and make them a Dataset."""
+    if isinstance(X, pd.DataFrame) and (places := categorical_columns(X)):
+        return _adopt_mixed(estimator, X, y, sample_weight, needs, reset, places)
     target_names = _names_of_target(y)
     options: dict[str, Any] = {
         "accept_sparse": "csr" if needs.sparse else False,
@@ -232,6 +244,54 @@ def adopt_eager(
     weight = None if sample_weight is None else check_weight(sample_weight, X)
     names = getattr(estimator, "feature_names_in_", None)
     return from_arrays(X, y, weight, None if names is None else tuple(names), target_names)
+
+
+def _adopt_mixed(
+    estimator: Any,
+    X: pd.DataFrame,
+    y: Any,
+    sample_weight: Any,
+    needs: Needs,
+    reset: bool,
+    places: tuple[int, ...],
+) -> Dataset:
+    """Validate a frame in memory of which some columns are categorical."""
+    mixed = validate_mixed(estimator, X, needs, reset)
+    target_names = _names_of_target(y)
+    if needs.target:
+        if y is None:
+            raise ValueError(_needs_target(estimator))
+        several, numeric = not needs.one_target, not needs.labels
+        beside = np.zeros((len(X), 1))
+        _, y = check_X_y(
+            beside, y, multi_output=several, y_numeric=numeric, ensure_all_finite=False
+        )
+        y = _as_labels(y) if needs.labels else np.asarray(y, dtype=np.float64)
+    weight = None if sample_weight is None else check_weight(sample_weight, X)
+    names = tuple(getattr(estimator, "feature_names_in_", map(str, X.columns)))
+    return from_arrays(mixed, y if needs.target else None, weight, names, target_names, places)
+
+
+def validate_mixed(estimator: Any, X: pd.DataFrame, needs: Needs, reset: bool) -> Mixed:
+    """Check a frame with categorical columns, and return its numbers beside its codes.
+
+    Raises
+    ------
+    TypeError
+        If the estimator takes none.
+    """
+    places = categorical_columns(X)
+    if not needs.categorical:
+        raise TypeError(
+            f"column {X.columns[places[0]]!r} is categorical, and {type(estimator).__name__} takes "
+            "numbers: encode it first, or leave it out"
+        )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    numeric = X.iloc[:, [place for place in range(X.shape[1]) if place not in places]]
+    dtype = np.dtype(np.float64)
+    if numeric.shape[1]:
+        dtype = check_array(numeric, dtype=[np.float64, np.float32], ensure_all_finite=False).dtype
+    return to_mixed(X, dtype)
 
 
 def check_weight(sample_weight: Any, X: Any) -> np.ndarray:

@@ -11,8 +11,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from flowml.data.adopt import is_lazy, schema_of
 from flowml.data.assemble import to_matrix
+from flowml.data.frames import categorical_columns
 from flowml.data.map_rows import map_rows
-from flowml.estimator import validate_schema
+from flowml.estimator import validate_mixed, validate_schema
+from flowml.kernels.mixed import Mixed
+from flowml.kernels.one_hot import Encoding, OneHot
 from flowml.kernels.rows import Matrix, is_sparse
 
 RowFunction = Callable[[Matrix], Any]
@@ -60,20 +63,13 @@ def apply(
         is found when the result is computed.
     """
     check_is_fitted(estimator)
+    index = X.index if isinstance(X, pd.DataFrame) else None
     if is_lazy(X):
         schema = schema_of(X)
         validate_schema(estimator, schema, reset=False)
         computed = schema.dtype
     else:
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        X = validate_data(
-            estimator,
-            X,
-            accept_sparse="csr" if estimator.needs.sparse else False,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if estimator.needs.nan else True,
-            reset=False,
-        )
+        X = _validated(estimator, X)
         computed = X.dtype
     rows = Rows(
         function,
@@ -82,10 +78,28 @@ def apply(
         None if names is None else tuple(names),
         n_columns,
         estimator.needs.nan,
+        getattr(estimator, "encoding_", None),
     )
     if is_lazy(X):
         return map_rows(X, rows)
     return rows.result(X, index)
+
+
+def _validated(estimator: Any, X: Any) -> Any:
+    """Check rows in memory, and return them as a matrix, or as numbers beside codes."""
+    finite = "allow-nan" if estimator.needs.nan else True
+    if isinstance(X, pd.DataFrame) and categorical_columns(X):
+        mixed = validate_mixed(estimator, X, estimator.needs, reset=False)
+        assert_all_finite(mixed.dense, allow_nan=estimator.needs.nan, input_name="X")
+        return mixed
+    return validate_data(
+        estimator,
+        X,
+        accept_sparse="csr" if estimator.needs.sparse else False,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=finite,
+        reset=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,8 @@ class Rows:
     names : tuple of str, or None
     n_columns : int or None
     allow_nan : bool
+    encoding : Encoding or None
+        What categorical columns mean.
     """
 
     function: RowFunction
@@ -110,15 +126,19 @@ class Rows:
     names: tuple[str, ...] | None
     n_columns: int | None
     allow_nan: bool
+    encoding: Encoding | None = None
 
     def __call__(self, chunk: Any) -> Any:
         """Return the result for a chunk that nobody has validated yet."""
         X = to_matrix(chunk, self.computed)
-        assert_all_finite(X, allow_nan=self.allow_nan, input_name="X")
+        values = X.dense if isinstance(X, Mixed) else X
+        assert_all_finite(values, allow_nan=self.allow_nan, input_name="X")
         return self.result(X, chunk.index if isinstance(chunk, pd.DataFrame) else None)
 
     def result(self, X: Matrix, index: Any) -> Any:
         """Return the result for validated rows: a Series or DataFrame where there is an index."""
+        if self.encoding is not None:
+            X = encode(self.encoding, X)
         values = self.function(X)
         if is_sparse(values):
             return values.astype(self.dtype, copy=False)
@@ -129,3 +149,27 @@ class Rows:
         if self.n_columns is None:
             return pd.Series(values, index=index, name=self.names[0] if self.names else None)
         return pd.DataFrame(values, index=index, columns=self.names)
+
+
+def encode(encoding: Encoding, X: Matrix) -> OneHot:
+    """Return rows as the columns that a model has coefficients for.
+
+    Raises
+    ------
+    ValueError
+        If a column isn't categorical that was in the fit, or holds labels that the fit never saw.
+    """
+    if not isinstance(X, Mixed):
+        raise ValueError(
+            f"X has no categorical columns, but the model was fitted to {len(encoding.levels)}: "
+            "give a frame with columns of dtype category"
+        )
+    if not encoding.ignore_unknown:
+        unknown = encoding.unknown(X)
+        if unknown:
+            column, label = unknown[0]
+            raise ValueError(
+                f"column {column!r} holds {label!r}, which the fit never saw: "
+                "CategoricalEncoding(handle_unknown='ignore') predicts without it"
+            )
+    return encoding.apply(X)

@@ -20,16 +20,19 @@ def from_arrays(
     weight: Array | None = None,
     feature_names: tuple[str, ...] | None = None,
     target_names: tuple[str, ...] | None = None,
+    categorical: tuple[int, ...] = (),
 ) -> Dataset:
     """Make a dataset of arrays that are validated already.
 
     Parameters
     ----------
-    X : ndarray or CSR array of shape (n_rows, n_features)
+    X : ndarray, CSR array or Mixed of shape (n_rows, n_features)
         float32 or float64.
     y : ndarray of shape (n_rows,) or (n_rows, n_targets), optional
     weight : ndarray of shape (n_rows,), optional
     feature_names, target_names : tuple of str, optional
+    categorical : tuple of int
+        Places of the features that hold labels, where X is `Mixed`.
     """
     X = sp.csr_array(X) if is_sparse(X) else X
     schema = Schema(
@@ -41,9 +44,10 @@ def from_arrays(
         y_is_1d=y is None or y.ndim == 1,
         weighted=weight is not None,
         sparse=is_sparse(X),
+        categorical=categorical,
     )
     parts = tuple(_parts(X, y, weight))
-    kind = "SciPy CSR" if schema.sparse else "NumPy array"
+    kind = "SciPy CSR" if schema.sparse else "frame" if categorical else "NumPy array"
     return Dataset(schema, parts, kind, lambda: tokenize(X, y, weight))
 
 

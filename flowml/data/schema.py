@@ -22,6 +22,8 @@ class Schema:
     y_is_1d : bool
     weighted : bool
     sparse : bool
+    categorical : tuple of int
+        Places of the features that hold labels.
     """
 
     n_features: int
@@ -32,3 +34,4 @@ class Schema:
     y_is_1d: bool = True
     weighted: bool = False
     sparse: bool = False
+    categorical: tuple[int, ...] = ()

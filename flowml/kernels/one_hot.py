@@ -25,12 +25,18 @@ class Encoding:
         Whether the first label of each column is the reference, with no column of its own.
     missing : tuple of bool
         For each categorical column whether a missing label has a column, behind the others.
+    names : tuple of str
+        Of the categorical columns, for messages.
+    ignore_unknown : bool
+        Whether a label that isn't known is passed over in new rows; it has no column.
     """
 
     n_numeric: int
     levels: tuple[Array, ...]
     drop_first: bool
     missing: tuple[bool, ...]
+    names: tuple[str, ...] = ()
+    ignore_unknown: bool = False
 
     @cached_property
     def starts(self) -> Array:
@@ -53,13 +59,13 @@ class Encoding:
             codes[:, j] = places[X.codes[:, j]]
         return OneHot(X.dense, codes, self.n_columns)
 
-    def unknown(self, X: Mixed) -> list[tuple[int, Any]]:
+    def unknown(self, X: Mixed) -> list[tuple[str, Any]]:
         """Return categorical columns and labels that rows have but the encoding doesn't know."""
-        found: list[tuple[int, Any]] = []
+        found: list[tuple[str, Any]] = []
         for j, labels in enumerate(self.levels):
             present = X.levels[j][np.unique(X.codes[:, j][X.codes[:, j] != MISSING])]
             strange = present[~np.isin(present, labels)]
-            found += [(j, label) for label in strange.tolist()]
+            found += [(self.names[j], label) for label in strange.tolist()]
         return found
 
 

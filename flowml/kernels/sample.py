@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from flowml.kernels.fold import Fold
+from flowml.kernels.mixed import Mixed, concatenate
 from flowml.kernels.random_keys import uniform_at
 from flowml.kernels.rows import Array, Matrix, Rows, is_sparse
 
@@ -122,6 +123,8 @@ def _smallest(keys: Array, limit: int, below: float) -> Array:
 
 
 def _stacked(first: Matrix, second: Matrix) -> Matrix:
+    if isinstance(first, Mixed):
+        return concatenate([first, second])
     if is_sparse(first):
         return sp.vstack([first, second], format="csr")
     return np.concatenate([first, second])

@@ -25,7 +25,9 @@ class LinearClassifier(ClassifierMixin, LinearPredictor):
     A subclass gives `_penalty` and `_loss_of`, the loss of so many classes.
     """
 
-    needs = Needs(target=True, many_passes=True, one_target=True, labels=True)
+    needs = Needs(
+        target=True, many_passes=True, one_target=True, labels=True, categorical=True
+    )
     class_weight: Any
 
     def decision_function(self, X: Any) -> Any:

@@ -1,6 +1,7 @@
 """What iteratively fitted linear models share: loss and penalty in, coefficients out."""
 
 import warnings
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,16 @@ from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
+from flowml.kernels.level_weights import LevelWeights
 from flowml.kernels.linear_loss import LOSS_CURVATURE, SLICE_BYTES, Point, Target
 from flowml.kernels.sample import SAMPLE
 from flowml.linear_model import survey as first_look
+from flowml.linear_model.categorical import (
+    CategoricalEncoding,
+    check_categorical,
+    make_encoding,
+    spread_of_levels,
+)
 from flowml.linear_model.minimising import SOLVERS, STAGE, Minimum, Options, minimise
 from flowml.linear_model.survey import Survey, sample_ask
 from flowml.losses.loss import Loss
@@ -32,7 +40,7 @@ class LinearPredictor(PassEstimator):
     A subclass gives `_loss` and `_penalty`, and takes what was learned in `_adopt`.
     """
 
-    needs = Needs(target=True, many_passes=True, one_target=True)
+    needs = Needs(target=True, many_passes=True, one_target=True, categorical=True)
     coef_: Any
     intercept_: Any
     n_iter_: Any
@@ -41,6 +49,7 @@ class LinearPredictor(PassEstimator):
     tol: float
     max_iter: int
     warm_start: bool
+    categorical: CategoricalEncoding | None = None
     random_state: Any
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -80,6 +89,8 @@ class LinearPredictor(PassEstimator):
         objective = Objective(
             loss, self._penalty(survey), target, survey.center, survey.spread, self.fit_intercept
         )
+        if survey.levels is not None:
+            objective = self._with_categories(objective, survey.levels, schema)
         options = Options(self.solver, self.tol, self.max_iter)
         warm = self._warm_parameters(objective) if self.warm_start else None
         return (yield from minimise(objective, survey, options, warm))
@@ -95,6 +106,20 @@ class LinearPredictor(PassEstimator):
     def _target(self, survey: Survey) -> Target:
         """Return how y is read."""
         return Target()
+
+    def _with_categories(
+        self, objective: Objective, levels: LevelWeights, schema: Schema
+    ) -> Objective:
+        """Give each label of the categorical columns a coefficient."""
+        penalised = objective.is_penalised
+        self.encoding_ = make_encoding(self.categorical, levels, schema, penalised)
+        widths = np.zeros(self.encoding_.n_columns - self.encoding_.n_numeric)
+        return replace(
+            objective,
+            center=np.append(objective.center, widths),
+            scale=np.append(objective.scale, spread_of_levels(levels, self.encoding_)),
+            encoding=self.encoding_,
+        )
 
     def _adopt(self, minimum: Minimum, dtype: Any) -> None:
         """Set the fitted attributes."""
@@ -118,6 +143,7 @@ class LinearPredictor(PassEstimator):
 
     def _check(self, dataset: Dataset) -> None:
         check_flags(self, "fit_intercept", "warm_start")
+        check_categorical(self)
         check_number(self, "tol", 0.0)
         check_integer(self, "max_iter", 1)
         check_choice(self, "solver", ("auto", *SOLVERS))

@@ -53,6 +53,8 @@ class LogisticRegression(LinearClassifier):
         Draws the sample that the solver starts on.
     warm_start : bool, default=False
         Start from the coefficients of the fit before.
+    categorical : CategoricalEncoding, optional
+        How categorical columns enter.
 
     Attributes
     ----------
@@ -100,6 +102,7 @@ class LogisticRegression(LinearClassifier):
         max_iter: int = 100,
         random_state: Any = None,
         warm_start: bool = False,
+        categorical: Any = None,
     ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
@@ -110,6 +113,7 @@ class LogisticRegression(LinearClassifier):
         self.max_iter = max_iter
         self.random_state = random_state
         self.warm_start = warm_start
+        self.categorical = categorical
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class.

@@ -7,7 +7,9 @@ import numpy as np
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
-from flowml.kernels.rows import Array, Block, is_sparse
+from flowml.kernels.level_weights import LEVEL_WEIGHTS, LevelWeights
+from flowml.kernels.mixed import Mixed
+from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.together import Together
@@ -34,6 +36,9 @@ class Survey(NamedTuple):
         The sample's means (zero for CSR, which stays as it is) and standard deviations about
         them; one for a column that is constant there.
     labels : LabelWeights or None
+        Of y, where it holds labels.
+    levels : LevelWeights or None
+        Of the categorical columns, where there are any.
     """
 
     rows: float
@@ -42,6 +47,7 @@ class Survey(NamedTuple):
     center: Array
     spread: Array
     labels: LabelWeights | None
+    levels: LevelWeights | None = None
 
     @property
     def is_thin(self) -> bool:
@@ -73,6 +79,8 @@ def survey(
     members: list[Any] = [OnePass(SAMPLE, sample_ask(schema, n_rows, seed))]
     if labels:
         members.append(OnePass(LABEL_WEIGHTS))
+    if schema.categorical:
+        members.append(OnePass(LEVEL_WEIGHTS))
     found = (yield Step(STAGE, Together(members))).members
     sample: Sample = found[0].summary
     if sample.rows == 0:
@@ -81,7 +89,8 @@ def survey(
         center, spread = _moments(sample, fit_intercept)
     block = Block(sample.X, sample.y, sample.weights)
     counts = found[1].summary if labels else None
-    return Survey(sample.rows, sample.weight, block, center, spread, counts)
+    levels = found[-1].summary if schema.categorical else None
+    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels)
 
 
 def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
@@ -97,11 +106,12 @@ def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
 def _moments(sample: Sample, fit_intercept: bool) -> tuple[Array, Array]:
     """Return where the columns are and how far they reach."""
     weight = sample.weights / sample.weights.sum()
-    center = np.zeros(sample.X.shape[1])
-    if is_sparse(sample.X):
-        squares = weight @ sample.X.multiply(sample.X)
+    X: Matrix = sample.X.dense if isinstance(sample.X, Mixed) else sample.X
+    center = np.zeros(X.shape[1])
+    if is_sparse(X):
+        squares = weight @ X.multiply(X)
     else:
-        X = sample.X.astype(np.float64, copy=False)
+        X = X.astype(np.float64, copy=False)
         if fit_intercept:
             center = weight @ X
         squares = weight @ np.square(X - center)

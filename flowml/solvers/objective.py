@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flowml.kernels.linear_loss import LossSums, Point, Target
+from flowml.kernels.one_hot import Encoding
 from flowml.kernels.rows import Array
 from flowml.losses.loss import Loss
 from flowml.penalties.penalty import Penalty
@@ -45,11 +46,18 @@ class Start(NamedTuple):
     otherwise : ndarray of that shape
         Where it starts if the objective at `theta` turns out to be above the ceiling.
     ceiling : float
+    learned : the last state of a solver on a sample, or None
+        From which a solver of the same kind takes what it has learned of the curvature.
     """
 
     theta: Array
     otherwise: Array
     ceiling: float
+    learned: Any = None
+
+    def misleads(self, value: float) -> bool:
+        """Tell from the objective at `theta` whether to start otherwise."""
+        return not np.isfinite(value) or value > self.ceiling
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,8 @@ class Objective:
     center, scale : ndarray of shape (n_features,)
     fit_intercept : bool
         Without, `center` must be zero.
+    encoding : Encoding or None
+        What categorical columns mean, where there are any.
     """
 
     loss: Loss
@@ -79,6 +89,7 @@ class Objective:
     center: Array
     scale: Array
     fit_intercept: bool = True
+    encoding: Encoding | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,7 +108,7 @@ class Objective:
     def point(self, theta: Array) -> Point:
         """Return what travels to the rows."""
         coef, intercept = self.coefficients(theta)
-        return Point(self.loss, self.target, coef, intercept, self.center)
+        return Point(self.loss, self.target, coef, intercept, self.center, self.encoding)
 
     def coefficients(self, theta: Array) -> tuple[Array, Array]:
         """Return coefficients and intercepts in the columns' own units."""

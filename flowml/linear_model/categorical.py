@@ -1,0 +1,130 @@
+"""How categorical columns enter a linear model: as one column of ones and zeros for each label."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from flowml.data.schema import Schema
+from flowml.kernels.level_weights import LevelWeights
+from flowml.kernels.one_hot import Encoding
+from flowml.kernels.rows import Array
+from flowml.parameters import check_choice
+
+DROPS = ("auto", "first", "none")
+MISSING_LABEL = "missing"
+
+
+class CategoricalEncoding(BaseEstimator):
+    """What a linear model does with the labels of categorical columns.
+
+    The columns of ones and zeros are never made: rows keep a code for each label.
+
+    Parameters
+    ----------
+    drop : {"auto", "first", "none"}, default="auto"
+        "first" makes the first label (in sorted order) the reference, with no coefficient of its
+        own; "none" gives each label one, which takes a penalty to be unique; "auto" is "first"
+        where there is no penalty and "none" where there is.
+    handle_missing : {"level", "error"}, default="level"
+        Whether a missing label is a level of its own.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What ``predict`` does with a label that ``fit`` never saw: refuse it, or predict as for
+        the reference (without one, as if no label were there).
+
+    Examples
+    --------
+    >>> from flowml.linear_model import CategoricalEncoding, LogisticRegression
+    >>> LogisticRegression(categorical=CategoricalEncoding(drop="first")).categorical
+    CategoricalEncoding(drop='first')
+    """
+
+    def __init__(
+        self,
+        *,
+        drop: str = "auto",
+        handle_missing: str = "level",
+        handle_unknown: str = "error",
+    ) -> None:
+        self.drop = drop
+        self.handle_missing = handle_missing
+        self.handle_unknown = handle_unknown
+
+
+def check_categorical(estimator: Any) -> None:
+    """Check an estimator's ``categorical``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Saying what it may be.
+    """
+    options = estimator.categorical
+    if options is None:
+        return
+    if not isinstance(options, CategoricalEncoding):
+        raise TypeError(
+            f"{type(estimator).__name__}(categorical={options!r}): categorical must be a "
+            "CategoricalEncoding or None"
+        )
+    check_choice(options, "drop", DROPS)
+    check_choice(options, "handle_missing", ("level", "error"))
+    check_choice(options, "handle_unknown", ("error", "ignore"))
+
+
+def make_encoding(
+    options: CategoricalEncoding | None, levels: LevelWeights, schema: Schema, penalised: bool
+) -> Encoding:
+    """Decide which labels have a column.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing and that is an error.
+    """
+    options = CategoricalEncoding() if options is None else options
+    absent = levels.missing > 0
+    features = schema.feature_names or tuple(map(str, range(schema.n_features)))
+    names = tuple(features[place] for place in schema.categorical)
+    if options.handle_missing == "error" and absent.any():
+        raise ValueError(
+            f"column {names[int(np.argmax(absent))]!r} has missing labels: fill them in, or "
+            "CategoricalEncoding(handle_missing='level') makes them a level of their own"
+        )
+    drop_first = options.drop == "first" or (options.drop == "auto" and not penalised)
+    n_numeric = schema.n_features - len(schema.categorical)
+    return Encoding(
+        n_numeric,
+        levels.labels,
+        drop_first,
+        tuple(absent.tolist()),
+        names,
+        options.handle_unknown == "ignore",
+    )
+
+
+def coefficient_names(names: list[str], categorical: tuple[int, ...], encoding: Encoding) -> Array:
+    """Name the coefficients: numeric columns first, then ``column=label`` for each label.
+
+    Examples
+    --------
+    >>> levels = (np.array(["a", "b"]),)
+    >>> coefficient_names(["size", "kind"], (1,), Encoding(1, levels, True, (False,)))
+    array(['size', 'kind=b'], dtype=object)
+    """
+    found = [name for place, name in enumerate(names) if place not in categorical]
+    for place, labels, absent in zip(categorical, encoding.levels, encoding.missing, strict=True):
+        every = [*labels.tolist(), *([MISSING_LABEL] if absent else [])]
+        found += [f"{names[place]}={label}" for label in every[int(encoding.drop_first) :]]
+    return np.array(found, dtype=object)
+
+
+def spread_of_levels(levels: LevelWeights, encoding: Encoding) -> Array:
+    r"""Return the standard deviation :math:`\sqrt{q (1 - q)}` of each label's column."""
+    spreads = []
+    for j, weights in enumerate(levels.weights):
+        every = np.append(weights, levels.missing[j]) if encoding.missing[j] else weights
+        share = every[int(encoding.drop_first) :] / max(every.sum(), 1e-300)
+        spreads.append(np.sqrt(share * (1 - share)))
+    spread = np.concatenate([np.empty(0), *spreads])
+    return np.where(spread > 0, spread, 1.0)
