@@ -114,8 +114,8 @@ def counted(counts: StratumCounts, labelled: bool) -> Strata:
 
     Examples
     --------
-    >>> firsts = np.array([1, 0, 5])
-    >>> counts = StratumCounts(np.array([0, 0, 5]), np.array([3, 4, 4]), firsts, np.array([2, 3, 1]))
+    >>> starts, labels = np.array([0, 0, 5]), np.array([3, 4, 4])
+    >>> counts = StratumCounts(starts, labels, np.array([1, 0, 5]), np.array([2, 3, 1]))
     >>> strata = counted(counts, labelled=True)
     >>> strata.sizes, strata.before
     (array([2, 4]), array([[0, 0],
