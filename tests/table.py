@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from flowml.cluster import KMeans
 from flowml.kernels.assignment import ASSIGNMENT, AssignmentAsk
@@ -13,13 +14,19 @@ from flowml.kernels.column_extremes import COLUMN_EXTREMES
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import GRAM
+from flowml.kernels.labels import LABEL_WEIGHTS
+from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT, LossSums, Point, Target
 from flowml.kernels.lloyd import LLOYD, LloydSums
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
+from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
 from flowml.kernels.triangular import TRIANGLE, Triangle
-from flowml.linear_model import LinearRegression, Ridge
+from flowml.linear_model import LinearRegression, LogisticRegression, Ridge
+from flowml.losses.loss import Loss
+from flowml.losses.multinomial import MultinomialLoss
+from flowml.losses.squared import SquaredLoss
 from flowml.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from flowml.solvers.lloyd import ask_about
 
@@ -79,6 +86,8 @@ class EstimatorRow:
     learned : tuple of str
         The fitted attributes that hold what was learned.
     with_y : bool
+    target : callable
+        Makes y of that of `make_data`: labels for a classifier, say.
     sparse : bool
         Whether it takes CSR.
     make_for_checks : callable, optional
@@ -91,9 +100,25 @@ class EstimatorRow:
     make: Callable[[], Any]
     learned: tuple[str, ...]
     with_y: bool = False
+    target: Callable[[np.ndarray], np.ndarray] = np.asarray
     sparse: bool = True
     make_for_checks: Callable[[], Any] | None = None
     expected_failed_checks: dict[str, str] = field(default_factory=dict)
+
+    def data(self, n_rows: int = 240) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return X, a target that the estimator takes, and weights."""
+        X, y, weight = make_data(n_rows)
+        return X, self.target(y), weight
+
+
+def two_classes(y: np.ndarray) -> np.ndarray:
+    """Return labels that the rows don't separate."""
+    return np.where(y + 3 * np.sin(7 * y) > np.median(y), 1.0, -1.0)
+
+
+def three_classes(y: np.ndarray) -> np.ndarray:
+    """Return labels that the rows don't separate."""
+    return np.digitize(y + 3 * np.sin(7 * y), np.quantile(y, [0.3, 0.7])).astype(np.float64)
 
 
 COEF, INTERCEPT = np.array([[1.0, -2.0, 0.5, 0.2]]), np.array([3.0])
@@ -132,6 +157,24 @@ def seeding_view(seeding: Seeding) -> dict[str, Any]:
     }
 
 
+def loss_point(loss: Loss, classes: np.ndarray | None = None) -> Point:
+    """Return a place to ask a loss about."""
+    coef = np.linspace(-0.5, 0.5, loss.n_outputs * N_FEATURES).reshape(-1, N_FEATURES)
+    return Point(loss, Target(classes), coef, np.arange(1.0, loss.n_outputs + 1), CENTER[:-1])
+
+
+def loss_view(sums: LossSums) -> dict[str, Any]:
+    """Return the sums that were asked for."""
+    return {name: value for name, value in sums._asdict().items() if value is not None}
+
+
+def sample_view(sample: Sample) -> dict[str, Any]:
+    """Return the drawn rows, dense."""
+    values = sample._asdict()
+    X = values["X"].toarray() if sp.issparse(values["X"]) else values["X"]
+    return values | {"X": X.astype(np.float64)}
+
+
 CENTERS = make_data()[0][[3, 50, 120]].astype(np.float32).astype(np.float64)
 LLOYD_ASK = ask_about(CENTERS, np.zeros(N_FEATURES), remember=True, n_far=5)
 SEEDING_ASK = SeedingAsk(CENTERS[:2], (1, 1), CENTERS[2:], 5, seed=7, remember=True, sparse=True)
@@ -157,6 +200,28 @@ FOLDS = [
         view=seeding_view,
         float32_rtol=1e-3,  # distances only set the odds of a draw: X's dtype is enough
     ),
+    FoldRow(
+        "loss and gradient", LOSS_GRADIENT, loss_point(SquaredLoss()), with_y=True, view=loss_view
+    ),
+    FoldRow(
+        "loss and curvature", LOSS_CURVATURE, loss_point(SquaredLoss()), with_y=True, view=loss_view
+    ),
+    FoldRow(
+        "multinomial curvature",
+        LOSS_CURVATURE,
+        loss_point(MultinomialLoss(3), classes=np.array([-20.0, -10.0, 0.0])),
+        with_y=True,
+        view=loss_view,
+    ),
+    FoldRow(
+        "sample",
+        SAMPLE,
+        SampleAsk(60, 0.5, seed=3),
+        with_y=True,
+        row_counts=("rows", "keys", "X", "y", "weights"),
+        view=sample_view,
+    ),
+    FoldRow("labels", LABEL_WEIGHTS, with_y=True),
     FoldRow("first non-finite value", FIRST_NONFINITE, ask=True, with_y=True, weighted=False),
     FoldRow("column moments", COLUMN_MOMENTS),
     FoldRow("column extremes", COLUMN_EXTREMES),
@@ -165,6 +230,22 @@ FOLDS = [
 ESTIMATORS = [
     EstimatorRow("LinearRegression", LinearRegression, ("coef_", "intercept_"), with_y=True),
     EstimatorRow("Ridge", lambda: Ridge(alpha=2.0), ("coef_", "intercept_"), with_y=True),
+    EstimatorRow(
+        "LogisticRegression",
+        lambda: LogisticRegression(tol=1e-10),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=two_classes,
+        make_for_checks=LogisticRegression,
+    ),
+    EstimatorRow(
+        "LogisticRegression, three classes, lasso",
+        lambda: LogisticRegression(C=0.1, l1_ratio=0.5, tol=1e-10),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=three_classes,
+        make_for_checks=LogisticRegression,
+    ),
     EstimatorRow(
         "KMeans",
         lambda: KMeans(n_clusters=3, init=CENTERS, n_init=1),

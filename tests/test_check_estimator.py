@@ -10,7 +10,7 @@ from dask.base import is_dask_collection
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from tests.table import ESTIMATORS, EstimatorRow, make_data
+from tests.table import ESTIMATORS, EstimatorRow
 
 SKIPPED = {
     "check_array_api_input": "arrays of other libraries (SCIPY_ARRAY_API) are no input of flowml's"
@@ -25,8 +25,8 @@ transformers = pytest.mark.parametrize(
 COLUMNS = ["rooms", "age", "income", "distance"]
 
 
-def make_frame() -> tuple[pd.DataFrame, pd.Series]:
-    X, y, _ = make_data()
+def make_frame(row: EstimatorRow) -> tuple[pd.DataFrame, pd.Series]:
+    X, y, _ = row.data()
     index = pd.Index(np.arange(len(X)) * 10, name="house")
     return pd.DataFrame(X, columns=COLUMNS, index=index), pd.Series(y, index=index, name="price")
 
@@ -51,7 +51,7 @@ def test_check_estimator_passes_whole(row: EstimatorRow) -> None:
 
 @estimators
 def test_frames_give_the_model_of_their_values_and_keep_names(row: EstimatorRow) -> None:
-    frame, y = make_frame()
+    frame, y = make_frame(row)
     named, plain = row.make().fit(frame, y), row.make().fit(frame.to_numpy(), y.to_numpy())
     for attribute in row.learned:
         np.testing.assert_array_equal(getattr(named, attribute), getattr(plain, attribute))
@@ -63,7 +63,7 @@ def test_frames_give_the_model_of_their_values_and_keep_names(row: EstimatorRow)
 
 @estimators
 def test_frames_keep_their_index(row: EstimatorRow) -> None:
-    frame, y = make_frame()
+    frame, y = make_frame(row)
     result = method(row.make().fit(frame, y))(frame)
     assert isinstance(result, pd.DataFrame | pd.Series)
     pd.testing.assert_index_equal(result.index, frame.index)
@@ -71,7 +71,7 @@ def test_frames_keep_their_index(row: EstimatorRow) -> None:
 
 @transformers
 def test_output_frames_are_named(row: EstimatorRow) -> None:
-    frame, y = make_frame()
+    frame, y = make_frame(row)
     estimator = row.make().set_output(transform="pandas").fit(frame.to_numpy(), y.to_numpy())
     result = estimator.transform(frame.to_numpy())
     assert isinstance(result, pd.DataFrame)
@@ -80,7 +80,7 @@ def test_output_frames_are_named(row: EstimatorRow) -> None:
 
 @transformers
 def test_set_output_leaves_lazy_results_lazy(row: EstimatorRow) -> None:
-    X, y, _ = make_data()
+    X, y, _ = row.data()
     estimator = row.make().set_output(transform="pandas").fit(X, y)
     assert is_dask_collection(estimator.transform(da.from_array(X, chunks=(100, -1))))
 
@@ -88,7 +88,7 @@ def test_set_output_leaves_lazy_results_lazy(row: EstimatorRow) -> None:
 @estimators
 def test_clones_are_unfitted_and_equal(row: EstimatorRow) -> None:
     estimator = row.make()
-    copy = clone(estimator.fit(*make_frame()))
+    copy = clone(estimator.fit(*make_frame(row)))
     assert not vars(copy).keys() - estimator.get_params().keys()
     assert repr(copy) == repr(estimator)
 

@@ -196,7 +196,7 @@ def chunked(*arrays: np.ndarray, sizes: Sequence[int], known: bool = True) -> li
 @quickly
 @given(bounds=cuts, known=st.booleans())
 def test_blocks_dont_matter(row: EstimatorRow, bounds: list[int], known: bool) -> None:
-    X, y, weight = make_data(N_ROWS)
+    X, y, weight = row.data(N_ROWS)
     sizes = np.diff([0, *bounds, N_ROWS])
     lazy = chunked(X, y, weight, sizes=sizes, known=known)
     with dask.config.set(scheduler="synchronous"), flowml.config_context(n_threads=1):
@@ -205,7 +205,7 @@ def test_blocks_dont_matter(row: EstimatorRow, bounds: list[int], known: bool) -
 
 @estimators
 def test_kinds_of_blocks_give_one_model(row: EstimatorRow) -> None:
-    X, y, weight = make_data(N_ROWS)
+    X, y, weight = row.data(N_ROWS)
     X = np.where(np.abs(X) > 1, np.float32(np.round(X)), 0).astype(np.float64)
     expected = fit(row, X, y, weight)
     assert_equal_models(expected, fit(row, np.asfortranarray(X), y, weight))
@@ -215,7 +215,7 @@ def test_kinds_of_blocks_give_one_model(row: EstimatorRow) -> None:
 
 @estimators
 def test_weights_are_repetitions(row: EstimatorRow) -> None:
-    X, y, weight = make_data(N_ROWS)
+    X, y, weight = row.data(N_ROWS)
     times = weight.astype(int)
     repeated = fit(row, np.repeat(X, times, axis=0), np.repeat(y, times))
     assert_equal_models(repeated, fit(row, X, y, weight))
@@ -224,7 +224,7 @@ def test_weights_are_repetitions(row: EstimatorRow) -> None:
 @estimators
 def test_threads_and_workers_change_no_bit(row: EstimatorRow, request: Any) -> None:
     sizes = (300, 1, 0, 699, 100, 500, 150, 250)
-    lazy = chunked(*make_data(sum(sizes)), sizes=sizes)
+    lazy = chunked(*row.data(sum(sizes)), sizes=sizes)
     models = []
     for n_threads in (1, 2, 4):
         with flowml.config_context(n_threads=n_threads):
@@ -243,7 +243,7 @@ def test_threads_and_workers_change_no_bit(row: EstimatorRow, request: Any) -> N
 @estimators
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_step_is_a_pass(row: EstimatorRow, keep: bool) -> None:
-    X, y, weight = make_data(N_ROWS)
+    X, y, weight = row.data(N_ROWS)
     reads: list[int] = []
 
     def read(block: np.ndarray) -> np.ndarray:
@@ -261,18 +261,18 @@ def test_a_step_is_a_pass(row: EstimatorRow, keep: bool) -> None:
 
 @estimators
 def test_no_argument_is_modified(row: EstimatorRow) -> None:
-    arguments = make_data(N_ROWS)
+    arguments = row.data(N_ROWS)
     for argument in arguments:
         argument.flags.writeable = False
     fit(row, *arguments)
-    for argument, original in zip(arguments, make_data(N_ROWS), strict=True):
+    for argument, original in zip(arguments, row.data(N_ROWS), strict=True):
         np.testing.assert_array_equal(argument, original)
 
 
 @estimators
 @pytest.mark.parametrize("where", ["in process", "on the cluster"])
 def test_a_failed_fit_changes_nothing(row: EstimatorRow, where: str, request: Any) -> None:
-    X, y, weight = make_data(N_ROWS)
+    X, y, weight = row.data(N_ROWS)
     estimator = row.make().fit(X, y, sample_weight=weight)
     before = dict(vars(estimator))
     broken = X.copy()

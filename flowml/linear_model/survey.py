@@ -117,4 +117,5 @@ def _moments(sample: Sample, fit_intercept: bool) -> tuple[Array, Array]:
         squares = weight @ np.square(X - center)
     spread = np.sqrt(np.asarray(squares).ravel())
     tiny = 1e-12 * np.maximum(np.abs(center), 1e-300)
-    return center, np.where(spread > tiny, spread, 1.0)
+    usable = np.isfinite(center) & (spread > tiny) & np.isfinite(spread)
+    return np.where(np.isfinite(center), center, 0.0), np.where(usable, spread, 1.0)
