@@ -1,0 +1,198 @@
+"""A family and a link make one loss: half the unit deviance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from flowml.losses.families import (
+    Binomial,
+    Family,
+    Gamma,
+    Gaussian,
+    InverseGaussian,
+    NegativeBinomial,
+    Poisson,
+    Tweedie,
+)
+from flowml.losses.links import Cloglog, Link, Log, Logit, ProbabilityLink, Probit
+from flowml.losses.logistic import LogisticLoss
+from flowml.losses.loss import Array, Derivatives
+
+EDGE = 1e-10
+"""A constant prediction that is no mean, as all y are zero, is moved inside by this."""
+
+
+@dataclass(frozen=True)
+class FamilyLoss:
+    r""":math:`\ell(y, \eta) = \tfrac{1}{2} d(y, \mu)` with :math:`\mu = g^{-1}(\eta)`.
+
+    The gradient is :math:`(\mu - y)\, \mu' / V(\mu)` and the curvature Fisher's expected one,
+    :math:`\mu'^2 / V(\mu)`. Where the family has no such mean the value is infinite.
+    `family_loss` returns forms of it that can't overflow where there are any.
+
+    P. McCullagh & J. A. Nelder 1989, "Generalized Linear Models".
+
+    Parameters
+    ----------
+    family : Family
+    link : Link
+
+    Examples
+    --------
+    >>> from flowml.losses.links import Power
+    >>> loss = FamilyLoss(Poisson(), Power(1.0))
+    >>> loss.derivatives(np.array([2.0]), np.array([1.0])).gradient
+    array([-1.])
+    """
+
+    family: Family
+    link: Link
+    n_outputs = 1
+    n_constants = 0
+    shift_invariant = False
+    separation = 0.0
+
+    @property
+    def expected_curvature(self) -> bool:
+        """Whether the link isn't the canonical one."""
+        return self.link != self.family.canonical
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            mean, slope = self.link.inverse(eta), self.link.slope(eta)
+            low, high, _ = self.family.means
+            half = 0.5 * self.family.unit_deviance(y, mean)
+            value = np.where((mean > low) & (mean < high), half, np.inf)
+            ratio = slope / self.family.variance(mean)
+            return Derivatives(value, (mean - y) * ratio, slope * ratio)
+
+    def constant(self, y: Array, weight: Array) -> Array:
+        """Return the link of the mean."""
+        low, high, _ = self.family.means
+        mean = np.average(y, weights=weight)
+        inside = mean if low < mean < high else np.clip(mean, low + EDGE, high - EDGE)
+        return np.array([self.link.link(inside)])
+
+
+@dataclass(frozen=True)
+class PowerLogLoss(FamilyLoss):
+    r""":math:`V(\mu) = \mu^p` and :math:`\mu = e^\eta`: no power of μ itself is ever divided by.
+
+    The gradient is :math:`e^{(2 - p) \eta} - y e^{(1 - p) \eta}`, the curvature the first of these.
+
+    Parameters
+    ----------
+    family : Gaussian, Poisson, Gamma, InverseGaussian or Tweedie
+    link : Log
+
+    Examples
+    --------
+    >>> loss = PowerLogLoss(Gamma(), Log())
+    >>> loss.derivatives(np.array([2.0]), np.array([800.0])).gradient
+    array([1.])
+    """
+
+    family: Gaussian | Poisson | Gamma | InverseGaussian | Tweedie
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        power = self.family.power
+        if power == 1:
+            mean = np.exp(eta)
+            value = mean - y - y * (eta - np.log(np.maximum(y, np.finfo(float).tiny)))
+            return Derivatives(value, mean - y, mean)
+        if power == 2:
+            ratio = y * np.exp(-eta)
+            return Derivatives(ratio - 1.0 + eta - np.log(y), 1.0 - ratio, np.ones_like(eta))
+        one, two = 1.0 - power, 2.0 - power
+        missed, mean_power = y * np.exp(one * eta), np.exp(two * eta)
+        own = np.power(y if power == 0 else np.maximum(y, 0.0), two) / (one * two)
+        value = own - missed / one + mean_power / two
+        return Derivatives(value, mean_power - missed, mean_power)
+
+
+@dataclass(frozen=True)
+class BinomialLoss(FamilyLoss):
+    r""":math:`\ell(y, \eta) = -y \log \mu - (1 - y) \log (1 - \mu)`, less its least value.
+
+    From logarithms of both probabilities, which keep their digits where μ is almost 0 or 1.
+
+    Parameters
+    ----------
+    family : Binomial
+    link : Logit, Probit or Cloglog
+
+    Examples
+    --------
+    >>> BinomialLoss(Binomial(), Logit()).derivatives(np.array([1.0]), np.array([-800.0])).value
+    array([800.])
+    """
+
+    family: Binomial
+    link: ProbabilityLink
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        least = special.xlogy(y, y) + special.xlogy(1.0 - y, 1.0 - y)
+        if isinstance(self.link, Logit):
+            value, gradient, curvature = LogisticLoss().derivatives(y, eta)
+            return Derivatives(value + least, gradient, curvature)
+        log_yes, log_no, rise, fall = self.link.tails(eta)
+        value = least - y * log_yes - (1.0 - y) * log_no
+        return Derivatives(value, (1.0 - y) * fall - y * rise, rise * fall)
+
+
+@dataclass(frozen=True)
+class NegativeBinomialLogLoss(FamilyLoss):
+    r""":math:`V(\mu) = \mu + \alpha \mu^2` and :math:`\mu = e^\eta`, from shares.
+
+    With :math:`s = \alpha \mu / (1 + \alpha \mu)` the gradient is :math:`s / \alpha - y (1 - s)`
+    and the curvature :math:`s / \alpha`.
+
+    Parameters
+    ----------
+    family : NegativeBinomial
+    link : Log
+
+    Examples
+    --------
+    >>> loss = NegativeBinomialLogLoss(NegativeBinomial(0.5), Log())
+    >>> loss.derivatives(np.array([3.0]), np.array([800.0])).gradient
+    array([2.])
+    """
+
+    family: NegativeBinomial
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        alpha = self.family.alpha
+        size, shifted = 1.0 / alpha, eta + np.log(alpha)
+        share, rest = special.expit(shifted), special.expit(-shifted)
+        own = special.xlogy(y, alpha * y) - (y + size) * np.log1p(alpha * y)
+        value = own - (y + size) * special.log_expit(-shifted) - y * shifted
+        return Derivatives(value, size * share - y * rest, size * share)
+
+
+def family_loss(family: Family, link: Link) -> FamilyLoss:
+    """Return the loss of a family and a link, in the form that is best to compute.
+
+    Parameters
+    ----------
+    family : Family
+    link : Link
+
+    Examples
+    --------
+    >>> type(family_loss(Poisson(), Log())).__name__
+    'PowerLogLoss'
+    """
+    powers = Gaussian | Poisson | Gamma | InverseGaussian | Tweedie
+    if isinstance(link, Log) and isinstance(family, powers):
+        return PowerLogLoss(family, link)
+    if isinstance(link, Log) and isinstance(family, NegativeBinomial):
+        return NegativeBinomialLogLoss(family, link)
+    if isinstance(family, Binomial) and isinstance(link, Logit | Probit | Cloglog):
+        return BinomialLoss(family, link)
+    return FamilyLoss(family, link)
