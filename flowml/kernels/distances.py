@@ -139,7 +139,7 @@ def label_dtype(X: Matrix) -> np.dtype[Any]:
 
 def slice_rows(n_centers: int) -> int:
     """Return how many rows to take at a time so that their products stay in the cache."""
-    return int(np.clip((1 << 15) // n_centers, 128, 2048))
+    return max(128, min(2048, (1 << 15) // n_centers))
 
 
 def plain(X: Matrix) -> Matrix:
@@ -179,6 +179,12 @@ def work_space(n_rows: int, geometry: Geometry) -> Work:
         second=second,
         ties=scratch("ties", (n_rows,), np.int64),
     )
+
+
+def nearest_space(n_rows: int) -> Nearest:
+    """Return work space for the nearest centres of `n_rows` rows."""
+    upper, lower = scratch("found bounds", (2, n_rows))
+    return Nearest(scratch("found", (n_rows,), np.int32), upper, lower)
 
 
 def products(X: Matrix, geometry: Geometry) -> Array:

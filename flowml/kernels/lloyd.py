@@ -23,6 +23,7 @@ from flowml.kernels.distances import (
     label_distances,
     label_dtype,
     nearest_dense,
+    nearest_space,
     nearest_sparse,
     plain,
     prepare,
@@ -41,7 +42,7 @@ from flowml.kernels.exact_sums import (
 )
 from flowml.kernels.farthest import Farthest, farthest_of, merge_farthest
 from flowml.kernels.fold import Fold, Memory
-from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features
 from flowml.kernels.scratch import once, scratch
 
 MEMORY = "lloyd"
@@ -274,12 +275,8 @@ def _expected_maxima(rows: Rows, size: int) -> Array:
 def _space(block: Block, geometry: Geometry) -> Space:
     n_rows, size = block.X.shape[0], slice_rows(len(geometry.centers))
     size = min(size, n_rows)
-    upper, lower = scratch("found bounds", (2, size))
-    return Space(
-        todo=scratch("todo", (n_rows,), np.int64),
-        found=Nearest(scratch("found", (size,), np.int32), upper, lower),
-        work=work_space(size, geometry),
-    )
+    todo = scratch("todo", (n_rows,), np.int64)
+    return Space(todo, nearest_space(size), work_space(size, geometry))
 
 
 def _label_dense(
@@ -338,7 +335,7 @@ def _relabel_sparse(
     places = places[: _screen(bounds, drift, reach, geometry, places)]
     for low in range(0, len(places), size):
         at = places[low : low + size]
-        found = Nearest(np.empty(len(at), np.int32), np.empty(len(at)), np.empty(len(at)))
+        found = nearest_space(len(at))
         nearest_sparse(block.X[at], geometry, found)
         move_rows(sums, block.X, block.weight, at, bounds.labels[at], found.labels)
         bounds.labels[at], bounds.upper[at], bounds.lower[at] = found
@@ -453,8 +450,8 @@ def distances_of_leaf(rows: Rows, labels: Array, centers: Array) -> Array:
     """Return the squared distance of each of a leaf's rows to the centre that its label names."""
     out = np.empty(len(labels))
     low = 0
-    for part in slices(rows, slice_rows(len(centers))):
-        high = low + part.X.shape[0]
-        out[low:high] = label_distances(plain(part.X), labels[low:high], centers)
+    for block in rows:
+        high = low + block.X.shape[0]
+        out[low:high] = label_distances(plain(block.X), labels[low:high], centers)
         low = high
     return out

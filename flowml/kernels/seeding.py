@@ -6,8 +6,9 @@ the smallest keys are drawn (Efraimidis & Spirakis 2006). So a summary needs roo
 rows only, and merging keeps the smallest keys. E is a function of the seed and of the row's
 position in the whole data: who holds the row doesn't matter.
 
-Distances to candidates are found group by group, in the groups in which the candidates came, so
-that they have the same bits whether a leaf remembers its distances or finds them all anew.
+Distances to candidates are found group by group, in the groups in which the candidates came, and
+summed term by term where a new candidate may be nearer: they have the same bits whether a leaf
+remembers its distances or finds them all anew, and whatever the blocks.
 """
 
 from dataclasses import dataclass
@@ -17,22 +18,28 @@ import numpy as np
 from numba import njit
 
 from flowml.kernels.distances import (
+    REORDER,
     Geometry,
+    Nearest,
+    Work,
     label_distances,
+    label_dtype,
+    nearest_dense,
+    nearest_space,
+    nearest_sparse,
     plain,
     prepare,
-    products,
-    radii,
     rounding,
     slice_rows,
+    work_space,
 )
 from flowml.kernels.exact_sums import weights_or_none
 from flowml.kernels.fold import Fold, Memory
-from flowml.kernels.rows import Array, Matrix, Rows, is_sparse, n_features, slices
+from flowml.kernels.rows import Array, Block, Rows, is_sparse, n_features
 
 MEMORY = "seeding"
-MEMORY_PER_ROW = 20
-"""Bytes: a radius, a squared distance and the number of the nearest candidate."""
+MEMORY_PER_ROW = 12
+"""Bytes: a squared distance and the number of the nearest candidate."""
 
 
 class SeedingAsk(NamedTuple):
@@ -101,7 +108,6 @@ class Seeding(NamedTuple):
 class LeafDistances:
     """What a leaf remembers: each row's distance to the candidates seen so far."""
 
-    radius: Array
     squares: Array
     labels: Array
     candidates: Array
@@ -153,16 +159,14 @@ def _measured(ask: SeedingAsk, rows: Rows, memory: Memory) -> LeafDistances:
     if leaf is None or not _continues(leaf, ask):
         n_rows = sum(block.X.shape[0] for block in rows)
         none = ask.candidates[:0]
-        leaf = LeafDistances(np.empty(n_rows), np.ones(n_rows), np.zeros(n_rows, np.int32), none)
-    shift = shift_of(ask)
-    first = len(leaf.candidates)
-    if first == 0:
-        leaf.radius[:] = np.concatenate([radii(plain(block.X), shift) for block in rows])
-        leaf.squares[:] = np.inf if ask.groups else 1.0
+        far = np.inf if ask.groups else 1.0
+        leaf = LeafDistances(np.full(n_rows, far), np.zeros(n_rows, np.int32), none)
+    shift, first = shift_of(ask), len(leaf.candidates)
     for start, size in zip(_starts(ask.groups), ask.groups, strict=True):
         if start >= first:
-            geometry = prepare(ask.candidates[start : start + size], shift, rows[0].X.dtype)
-            _approach(rows, leaf.radius, geometry, start, leaf.squares, leaf.labels)
+            group = ask.candidates[start : start + size]
+            geometry = prepare(group, shift, label_dtype(rows[0].X))
+            _approach(rows, geometry, start, leaf.squares, leaf.labels)
     leaf.candidates = ask.candidates
     if ask.remember:
         memory[MEMORY] = leaf
@@ -187,30 +191,33 @@ def _starts(groups: tuple[int, ...]) -> list[int]:
     return [sum(groups[:number]) for number in range(len(groups))]
 
 
-def _approach(
-    rows: Rows, radius: Array, geometry: Geometry, start: int, squares: Array, labels: Array
-) -> None:
+def _approach(rows: Rows, geometry: Geometry, start: int, squares: Array, labels: Array) -> None:
     """Lower a leaf's squared distances to those of a group of candidates where these are nearer."""
     low = 0
-    for part in slices(rows, slice_rows(len(geometry.centers))):
-        here = slice(low, low + part.X.shape[0])
-        _approach_slice(plain(part.X), radius[here], geometry, start, squares[here], labels[here])
+    for block in rows:
+        here = slice(low, low + block.X.shape[0])
+        if is_sparse(block.X):
+            _approach_sparse(block, geometry, start, squares[here], labels[here])
+        else:
+            size = min(slice_rows(len(geometry.centers)), block.X.shape[0])
+            work, found = work_space(size, geometry), nearest_space(size)
+            X = plain(block.X)
+            _approach_dense(X, geometry, work, found, start, squares[here], labels[here])
         low = here.stop
 
 
-def _approach_slice(
-    X: Matrix, radius: Array, geometry: Geometry, start: int, squares: Array, labels: Array
+def _approach_sparse(
+    block: Block, geometry: Geometry, start: int, squares: Array, labels: Array
 ) -> None:
-    close = np.empty(X.shape[0], np.int64)
-    near = np.empty(X.shape[0], np.int32)
-    product = products(X, geometry)
-    count = _nearest(product, geometry, radius, squares, near, close)
-    if count:  # what may be zero but for rounding is measured term by term
-        rows = close[:count]
-        exact = label_distances(plain(X[rows]), near[rows], geometry.centers)
-        squares[rows] = np.minimum(squares[rows], exact)
-    nearer = near >= 0
-    labels[nearer] = near[nearer] + start
+    size = slice_rows(len(geometry.centers))
+    for low in range(0, len(squares), size):
+        X, here = block.X[low : low + size], slice(low, low + size)
+        found = nearest_space(X.shape[0])
+        nearest_sparse(X, geometry, found)
+        exact = label_distances(X, found.labels, geometry.centers)
+        nearer = exact < squares[here]
+        squares[here][nearer] = exact[nearer]
+        labels[here][nearer] = found.labels[nearer] + start
 
 
 def _with_trials(ask: SeedingAsk, rows: Rows, leaf: LeafDistances) -> Array:
@@ -223,8 +230,8 @@ def _with_trials(ask: SeedingAsk, rows: Rows, leaf: LeafDistances) -> Array:
     shift = shift_of(ask)
     unused = np.empty(len(leaf.labels), np.int32)
     for row, trial in zip(squares, ask.trials, strict=True):
-        geometry = prepare(trial[np.newaxis], shift, rows[0].X.dtype)
-        _approach(rows, leaf.radius, geometry, 0, row, unused)
+        geometry = prepare(trial[np.newaxis], shift, label_dtype(rows[0].X))
+        _approach(rows, geometry, 0, row, unused)
     return squares
 
 
@@ -249,32 +256,35 @@ def _draw(ask: SeedingAsk, rows: Rows, weight: Array, squares: Array) -> Draws:
     return found
 
 
-@njit(cache=True, nogil=True)
-def _nearest(
-    product: Array, geometry: Geometry, radius: Array, squares: Array, near: Array, close: Array
-) -> int:
-    """Lower `squares`, note in `near` by which candidate (-1: none), list rows next to one."""
-    offsets = geometry.offsets
-    k, m = product.shape
-    count = 0
-    for i in range(m):
-        best = np.float64(product[0, i] + offsets[0])
-        which = 0
-        for j in range(1, k):
-            value = np.float64(product[j, i] + offsets[j])
-            if value < best:
-                best = value
-                which = j
-        best += radius[i] * radius[i]
-        near[i] = -1
-        if best < squares[i]:
-            near[i] = which
-            if best <= 4 * rounding(radius[i], geometry):
-                close[count] = i
-                count += 1
-            else:
-                squares[i] = best
-    return count
+@njit(cache=True, nogil=True, fastmath=REORDER)
+def _approach_dense(
+    X: Array,
+    geometry: Geometry,
+    work: Work,
+    found: Nearest,
+    start: int,
+    squares: Array,
+    labels: Array,
+) -> None:
+    """Find the nearest of the group's candidates, and how near where it may be nearer."""
+    for low in range(0, len(X), max(1, len(found.labels))):
+        rows = np.arange(low, min(low + len(found.labels), len(X)))
+        m = len(rows)
+        part = Nearest(found.labels[:m], found.upper[:m], found.lower[:m])
+        radius = nearest_dense(X, rows, geometry, work, part)
+        for at in range(m):
+            i, label = rows[at], part.labels[at]
+            least = part.upper[at] * part.upper[at] - 3 * rounding(radius[at], geometry)
+            if least >= squares[i]:
+                continue
+            row, center = X[i], geometry.centers[label]
+            total = 0.0
+            for j in range(len(row)):
+                d = row[j] - center[j]
+                total += d * d
+            if total < squares[i]:
+                squares[i] = total
+                labels[i] = label + start
 
 
 @njit(cache=True, nogil=True)
