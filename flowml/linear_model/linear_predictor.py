@@ -23,7 +23,8 @@ from flowml.linear_model.categorical import (
     make_encoding,
     spread_of_levels,
 )
-from flowml.linear_model.minimising import SOLVERS, STAGE, Minimum, Options, minimise
+from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
+from flowml.linear_model.solver_choice import SOLVERS
 from flowml.linear_model.survey import Survey, sample_ask
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number

@@ -7,14 +7,12 @@ import numpy as np
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
+from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey
 from flowml.solvers.in_memory import solve_in_memory
-from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
 
 STAGE = "fit"
-NEWTON_PARAMETERS = 2000
-"""Up to here a curvature matrix is cheap beside the passes that it saves."""
 SAMPLE_TOLERANCE = 1e-3
 """Finer than the sample's own error."""
 SAMPLE_PASSES = 50
@@ -81,8 +79,10 @@ def minimise(
     warm : ndarray of shape (n_outputs, n_features + 1), optional
         Parameters to start from.
     """
-    name, reason = choose_solver(objective, options.solver)
-    make = SOLVERS[name]
+    n_parameters = int(np.count_nonzero(objective.free))
+    kinks = not objective.penalty.is_smooth
+    name, reason = choose_solver(options.solver, n_parameters, kinks)
+    make = SOLVERS[name].make
     nothing = _without_features(objective, survey.sample)
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
     if warm is not None:
@@ -91,6 +91,8 @@ def minimise(
         start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
     state = yield Step(STAGE, make(objective, start, options.tol, options.max_iter))
     coef, intercept = objective.coefficients(state.theta)
+    if objective.loss.shift_invariant:
+        intercept = intercept - intercept.mean()  # only their differences count
     return Minimum(
         coef,
         intercept,
@@ -103,14 +105,6 @@ def minimise(
         state.converged,
         state.separated,
     )
-
-
-def choose_solver(objective: Objective, wanted: str) -> tuple[str, str]:
-    """Return a solver's name, and why it was chosen."""
-    if wanted != "auto":
-        return wanted, "as asked for"
-    n_parameters = int(np.prod(objective.shape))
-    return "newton", f"{n_parameters:,} parameters: a curvature matrix is cheap"
 
 
 def _without_features(objective: Objective, sample: Block) -> Array:
@@ -133,7 +127,4 @@ def _start_on_sample(
         make(objective, away, SAMPLE_TOLERANCE, SAMPLE_PASSES), [sample]
     )
     misleads = state.separated or not np.isfinite(state.theta).all() or state.value > ceiling
-    return (away if misleads else Start(state.theta, nothing, ceiling)), n_iter
-
-
-SOLVERS = {"newton": Newton}
+    return (away if misleads else Start(state.theta, nothing, ceiling, state)), n_iter

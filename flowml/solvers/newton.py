@@ -12,18 +12,16 @@ from flowml.kernels.rows import Array
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.penalties.penalty import Penalty
 from flowml.solvers.coordinate_descent import minimise_quadratic
+from flowml.solvers.descent import LEAST_SHARE, ROUNDING, falls_enough
 from flowml.solvers.objective import Evaluation, Objective, Start, in_order
 from flowml.solvers.solver import Progress
 
-SUFFICIENT = 1e-4
-"""Share of the promised fall that a step has to reach (Armijo)."""
-LEAST_SHARE = 2.0**-30
-ROUNDING = 1e-13
-"""Differences between two values below this share of them are noise."""
 SAFE_LAST_STEP = 1e-2
 """Violation from which Newton's method converges quadratically for certain."""
 CAUTION = 0.1
 """What is foreseen may be wrong by a factor of ten."""
+SCALE_BEND = 1e-8
+"""Relative curvature by which even a scale that only falls gets a step, if a large one."""
 COLLINEAR = 1e-12
 """Share of the largest eigenvalue below which a direction is taken to be flat."""
 
@@ -124,9 +122,9 @@ class Newton:
         tried = state.theta + state.share * state.step
         evaluation = self.objective.evaluate(summary, tried)
         state = state._replace(n_passes=state.n_passes + 1)
-        if state.n_passes == 1 and evaluation.value > self.start.ceiling:
+        if state.n_passes == 1 and self.start.misleads(evaluation.value):
             return state._replace(theta=self.start.otherwise)
-        if not self._falls(state, evaluation.value):
+        if not falls_enough(state.value, evaluation.value, state.share * state.promise):
             share = state.share / 2
             return state._replace(share=share, stuck=share < LEAST_SHARE)
         violation = self.objective.violation(tried, evaluation)
@@ -159,12 +157,6 @@ class Newton:
         """Report the objective, and the violation that the tolerance is about."""
         return Progress(state.value, state.violation)
 
-    def _falls(self, state: NewtonState, value: float) -> bool:
-        if not np.isfinite(state.value):
-            return bool(np.isfinite(value))
-        noise = ROUNDING * abs(state.value)
-        return value <= state.value + SUFFICIENT * state.share * state.promise + noise
-
 
 def _next_violation(state: NewtonState, violation: float, expected_curvature: bool) -> float:
     """Foresee the violation after one more step, from how quickly the last one has lowered it.
@@ -182,15 +174,18 @@ def _model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol:
     """Return the step to the minimum of the second-order model."""
     H, g, penalty = evaluation.curvature, evaluation.gradient, objective.price
     assert H is not None
-    if objective.loss.shift_invariant:
-        H = H + _gauge(H, *theta.shape)
     kept = objective.free.ravel()
     if penalty.is_smooth:
         squares = in_order(theta, penalty.quadratic, 0.0)
+        if objective.loss.shift_invariant:
+            H = H + _gauge(H, squares.reshape(theta.shape))
         slope = (g.ravel() + squares * theta.ravel())[kept]
         bend = H[np.ix_(kept, kept)] + np.diag(squares[kept])
         step = np.zeros(theta.size)
-        step[kept] = -_solve(bend, slope)
+        if objective.loss.n_constants:
+            step[kept] = -_solve_with_scale(bend, slope, theta[-1, -1])
+        else:
+            step[kept] = -_solve(bend, slope)
         return step.reshape(theta.shape)
     assert isinstance(penalty, ElasticNet)
     target = H @ theta.ravel() - g.ravel()
@@ -215,10 +210,12 @@ def _prices(penalty: ElasticNet, theta: Array, kept: Array) -> tuple[Array, Arra
     return in_order(theta, penalty.l1, 0.0), in_order(theta, penalty.l2, 0.0), lower, upper
 
 
-def _gauge(H: Array, n_outputs: int, n_columns: int) -> Array:
-    """Bend the directions in which all outputs of a row shift together, and no others."""
+def _gauge(H: Array, squares: Array) -> Array:
+    """Bend the directions in which all outputs of a row shift together and that cost nothing."""
+    n_outputs = len(squares)
     together = np.full((n_outputs, n_outputs), 1.0 / n_outputs)
-    return np.kron(together, np.eye(n_columns)) * (np.trace(H) / len(H))
+    flat = np.diag((squares == 0.0).all(axis=0).astype(np.float64))
+    return np.kron(together, flat) * (np.trace(H) / len(H))
 
 
 def _solve(A: Array, b: Array) -> Array:
@@ -235,3 +232,18 @@ def _solve(A: Array, b: Array) -> Array:
     values, vectors = np.linalg.eigh(scaled)
     kept = values > COLLINEAR * len(A) * values[-1]
     return vectors[:, kept] @ (vectors[:, kept].T @ (b / scale) / values[kept]) / scale
+
+
+def _solve_with_scale(A: Array, b: Array, scale: float) -> Array:
+    """Solve, but let the last unknown change a scale by a factor of two at most.
+
+    A loss that is fitted with its scale is linear along a ray where errors and scale shrink alike:
+    without a limit the step would end at no scale at all, or, least norm, not move.
+    """
+    A = A.copy()
+    A[-1, -1] *= 1.0 + SCALE_BEND
+    x = _solve(A, b)
+    held = float(np.clip(x[-1], -scale, 0.5 * scale))
+    if held != x[-1]:
+        x = np.append(_solve(A[:-1, :-1], b[:-1] - A[:-1, -1] * held), held)
+    return x

@@ -1,0 +1,83 @@
+"""Which solver minimises an objective, and why."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flowml.solvers.fista import Fista
+from flowml.solvers.lbfgs import Lbfgs
+from flowml.solvers.newton import Newton
+
+NEWTON_PARAMETERS = 2000
+"""Up to here a curvature matrix is cheap beside the passes that it saves."""
+MOST_CURVATURE = 4 << 30
+"""Bytes of a curvature matrix above which none is made."""
+
+
+class Method(NamedTuple):
+    """A solver as a choice.
+
+    Attributes
+    ----------
+    make : callable
+        From an objective, a start, a tolerance and a number of passes.
+    takes_kinks : bool
+        Whether the penalty may hold absolute values or bounds.
+    has_curvature : bool
+        Whether it holds a matrix with a row for each parameter.
+    """
+
+    make: Callable[..., Any]
+    takes_kinks: bool
+    has_curvature: bool
+
+
+SOLVERS = {
+    "newton": Method(Newton, takes_kinks=True, has_curvature=True),
+    "lbfgs": Method(Lbfgs, takes_kinks=False, has_curvature=False),
+    "fista": Method(Fista, takes_kinks=True, has_curvature=False),
+}
+
+
+def choose_solver(wanted: str, n_parameters: int, kinks: bool) -> tuple[str, str]:
+    """Return a solver's name, and why it is that one.
+
+    Parameters
+    ----------
+    wanted : str
+        "auto" or a key of `SOLVERS`.
+    n_parameters : int
+    kinks : bool
+        Whether the penalty holds absolute values or bounds.
+
+    Raises
+    ------
+    ValueError
+        If the wanted solver can't take such a penalty, or so many parameters.
+
+    Examples
+    --------
+    >>> choose_solver("auto", 51, kinks=False)
+    ('newton', '51 parameters: a curvature matrix is cheap')
+    >>> choose_solver("auto", 100_001, kinks=True)[0]
+    'fista'
+    """
+    size = 8 * n_parameters**2
+    if wanted == "auto":
+        if n_parameters <= NEWTON_PARAMETERS:
+            return "newton", f"{n_parameters:,} parameters: a curvature matrix is cheap"
+        many = f"{n_parameters:,} parameters: a curvature matrix would hold {size / 1e9:.2g} GB"
+        if kinks:
+            return "fista", f"{many}, and the penalty has kinks"
+        return "lbfgs", f"{many}, and the penalty is smooth"
+    if kinks and not SOLVERS[wanted].takes_kinks:
+        able = ", ".join(repr(name) for name, method in SOLVERS.items() if method.takes_kinks)
+        raise ValueError(
+            f"solver={wanted!r} can't take a penalty with absolute values (l1_ratio above 0) or "
+            f"bounds: give solver='auto' or one of {able}"
+        )
+    if SOLVERS[wanted].has_curvature and size > MOST_CURVATURE:
+        raise ValueError(
+            f"solver={wanted!r} would need a curvature matrix of {size / 1e9:.2g} GB for "
+            f"{n_parameters:,} parameters: give solver='auto', 'lbfgs' or 'fista'"
+        )
+    return wanted, "as asked for"
