@@ -1,5 +1,6 @@
 """From a fitted linear model to scikit-learn's."""
 
+from inspect import signature
 from typing import Any, TypeVar
 
 import numpy as np
@@ -7,13 +8,37 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 Plain = TypeVar("Plain", bound=BaseEstimator)
-FITTED = ("coef_", "intercept_", "rank_", "n_features_in_", "feature_names_in_")
+FITTED = (
+    "coef_",
+    "intercept_",
+    "classes_",
+    "rank_",
+    "n_iter_",
+    "dual_gap_",
+    "n_features_in_",
+    "feature_names_in_",
+)
+OURS = ("solver", "tol", "random_state")
+"""Parameters of the way to the minimum, which means nothing to another's solvers."""
 
 
 def to_sklearn(model: Any, kind: type[Plain]) -> Plain:
-    """Return scikit-learn's estimator of the same parameters, with copies of what was fitted."""
+    """Return scikit-learn's estimator of the same parameters, with copies of what was fitted.
+
+    Raises
+    ------
+    TypeError
+        If the model has categorical columns, which scikit-learn's has not.
+    """
     check_is_fitted(model)
-    plain = kind(**model.get_params())
+    if hasattr(model, "encoding_"):
+        raise TypeError(
+            f"this {type(model).__name__} was fitted to categorical columns, which scikit-learn's "
+            "takes only as numbers: encode them before fit, and convert that model"
+        )
+    known = signature(kind).parameters
+    parameters = model.get_params(deep=False).items()
+    plain = kind(**{key: value for key, value in parameters if key in known and key not in OURS})
     for name in FITTED:
         if hasattr(model, name):
             value = getattr(model, name)
