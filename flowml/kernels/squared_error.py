@@ -6,7 +6,8 @@ import numpy as np
 
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import n_targets
-from flowml.kernels.rows import Array, Rows, slices
+from flowml.kernels.one_hot import Encoding
+from flowml.kernels.rows import Array, Matrix, Rows, slices
 
 SLICE_ROWS = 4096
 
@@ -18,10 +19,19 @@ class Predictor(NamedTuple):
     ----------
     coef : ndarray of shape (n_targets, n_features)
     intercept : ndarray of shape (n_targets,)
+    encoding : Encoding or None
+        What the labels of categorical columns mean, where X is `Mixed`.
     """
 
     coef: Array
     intercept: Array
+    encoding: Encoding | None = None
+
+    def predict(self, X: Matrix) -> Array:
+        """Return the predictions of rows, of shape (n_rows, n_targets)."""
+        columns = X if self.encoding is None else self.encoding.apply(X)
+        predicted: Array = columns @ self.coef.T + self.intercept
+        return predicted
 
 
 class SquaredError(NamedTuple):
@@ -55,7 +65,7 @@ def summarise(ask: Predictor, rows: Rows) -> SquaredError:
             continue
         total = float(weight.sum())
         mean = weight @ y / total
-        missed = y - (part.X @ ask.coef.T + ask.intercept)
+        missed = y - ask.predict(part.X)
         squares = (weight @ np.square(y - mean), weight @ np.square(missed))
         summary = merge(summary, SquaredError(total, mean, *squares))
     return summary
