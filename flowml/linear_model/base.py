@@ -2,21 +2,21 @@
 
 import warnings
 from functools import partial
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import LinAlgWarning
-from sklearn.base import MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
+from flowml.drive.procedure import Procedure, Step, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels.gram import GRAM, Gram
 from flowml.kernels.gram import SLICE_ROWS as GRAM_SLICE_ROWS
-from flowml.kernels.gram import merge as merge_grams
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor, r_squared
 from flowml.kernels.triangular import TRIANGLE, Triangle
@@ -39,7 +39,6 @@ from flowml.solvers.least_squares import (
 from flowml.solvers.linear_statistics import linear_statistics
 from flowml.solvers.one_pass import OnePass
 
-Model = TypeVar("Model", bound="LinearModel")
 NAMED_COLUMNS = 10
 """Most columns that a warning names."""
 
@@ -104,58 +103,31 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             the coefficients is taken.
         """
         with self._training(X, y, sample_weight) as session, one_blas_thread():
-            schema = session.runtime.dataset.schema
-            problem = self._problem(schema.n_targets, schema.dtype)
-            gram: Gram = session.solve("gram", OnePass(GRAM)).summary
-            check_rows(gram)
-            triangle, solution = None, solve_gram(gram, problem)
-            if not is_trusted(solution, gram, problem):
-                center = gram.mean if problem.fit_intercept else np.zeros_like(gram.mean)
-                triangle = session.solve("qr", OnePass(TRIANGLE, center)).summary
-                solution = solve_triangle(gram, triangle, problem)
-                if needs_refinement(solution):
-                    ask = candidate(solution, gram, problem)
-                    left = session.solve("refine", OnePass(NORMAL_RESIDUAL, ask)).summary
-                    solution = refine(solution, left, gram, triangle, problem)
-            self._warn_of_collinear(solution, gram)
-            trained = Trained(gram, triangle, solution, target_names(schema))
-            self._adopt(trained, schema.dtype, schema.y_is_1d)
+            dataset = session.runtime.dataset
+            follow(session, self._learning(dataset.schema, dataset.n_rows))
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Add a batch of rows: the model is then that of all batches together.
+    def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
+        """Sum up once, and solve."""
+        gram: Gram = (yield Step("gram", OnePass(GRAM))).summary
+        yield from self._solve(gram, schema)
 
-        Only sums are kept, so columns that are nearly collinear can't be gone through a second
-        time, as `fit` does; a warning says so where it matters.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as for `fit`
-            With the features and targets of the batches before.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `fit`, or if features or targets differ from those of the batches before.
-        """
-        before: Trained | None = getattr(self, "_trained", None)
-        with (
-            self._training(X, y, sample_weight, reset=before is None) as session,
-            one_blas_thread(),
-        ):
-            schema = session.runtime.dataset.schema
-            if before is not None:
-                check_targets(self, schema)
-            gram: Gram = session.solve("gram", OnePass(GRAM)).summary
-            if before is not None:
-                gram = merge_grams(copied(before.gram), gram)
-            check_rows(gram)
-            self._adopt_gram(gram, schema.dtype, schema.y_is_1d, target_names(schema))
-        return self
+    def _solve(self, gram: Gram, schema: Schema) -> Procedure[None]:
+        """Solve from the sums, going over the rows again where these can't be trusted."""
+        check_rows(gram)
+        problem = self._problem(schema.n_targets, schema.dtype)
+        triangle, solution = None, solve_gram(gram, problem)
+        if not is_trusted(solution, gram, problem):
+            center = gram.mean if problem.fit_intercept else np.zeros_like(gram.mean)
+            triangle = (yield Step("qr", OnePass(TRIANGLE, center))).summary
+            solution = solve_triangle(gram, triangle, problem)
+            if needs_refinement(solution):
+                ask = candidate(solution, gram, problem)
+                left = (yield Step("refine", OnePass(NORMAL_RESIDUAL, ask))).summary
+                solution = refine(solution, left, gram, triangle, problem)
+        self._warn_of_collinear(solution, gram, stacklevel=6)
+        trained = Trained(gram, triangle, solution, target_names(schema))
+        self._adopt(trained, schema.dtype, schema.y_is_1d)
 
     def predict(self, X: Any) -> Any:
         r"""Return :math:`X b + a` for each row.
@@ -271,42 +243,6 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         self.intercept_ = (intercept[0] if y_is_1d else intercept) if self.fit_intercept else 0.0
         self.solver_used_ = "gram" if trained.triangle is None else "qr"
 
-    def _adopt_gram(self, gram: Gram, dtype: Any, y_is_1d: bool, names: tuple[str, ...]) -> None:
-        """Solve from a Gram matrix whose rows are gone."""
-        solution = solve_gram(gram, self._problem(len(names), dtype))
-        self._warn_of_collinear(solution, gram)
-        if needs_refinement(solution):
-            warnings.warn(
-                f"columns are nearly collinear (condition {solution.condition:.0e}), and without "
-                "the rows the coefficients lose digits: call fit on all rows at once",
-                LinAlgWarning,
-                stacklevel=4,
-            )
-        self._adopt(Trained(gram, None, solution, names), dtype, y_is_1d)
-
-    def _merged_with(self: Model, other: Model) -> Model:
-        """Return the model of both models' rows."""
-        mine, theirs = self._trained, other._trained
-        if len(mine.target_names) != len(theirs.target_names):
-            raise ValueError(
-                f"the models have {len(mine.target_names)} and {len(theirs.target_names)} targets"
-            )
-        merged = clone(self)
-        for name in ("n_features_in_", "feature_names_in_"):
-            for model in (other, self):
-                if hasattr(model, name):
-                    setattr(merged, name, getattr(model, name))
-        dtype = np.result_type(self.coef_, other.coef_)
-        gram = merge_grams(copied(mine.gram), theirs.gram)
-        y_is_1d = self.coef_.ndim == 1 and np.ndim(self.intercept_) == 0
-        merged._adopt_gram(gram, dtype, y_is_1d, mine.target_names)
-        history = self._history + other._history
-        merged._history = tuple(
-            completed._replace(number=number) for number, completed in enumerate(history, 1)
-        )
-        merged.n_passes_ = self.n_passes_ + other.n_passes_
-        return merged
-
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
         p, t = schema.n_features, schema.n_targets
@@ -325,7 +261,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(names)
 
-    def _warn_of_collinear(self, solution: LeastSquares, gram: Gram) -> None:
+    def _warn_of_collinear(self, solution: LeastSquares, gram: Gram, stacklevel: int) -> None:
         if not solution.collinear.any():
             return
         if gram.rows <= self.n_features_in_:
@@ -343,7 +279,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             f"{problem}: many solutions fit equally well, and the one of least norm is taken. "
             "Drop columns, or use Ridge.",
             LinAlgWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from sklearn.linear_model import LinearRegression as SklearnLinearRegression
 
-from flowml.linear_model.base import LinearModel, Trained
+from flowml.linear_model.base import Trained
+from flowml.linear_model.batches import BatchModel
 from flowml.linear_model.conversion import to_sklearn
 
 
-class LinearRegression(LinearModel):
+class LinearRegression(BatchModel):
     r"""Ordinary least squares, by one pass over the rows.
 
     Finds the coefficients b and the intercept a that minimise

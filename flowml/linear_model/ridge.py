@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from flowml.linear_model.base import LinearModel, Trained
+from flowml.linear_model.base import Trained
+from flowml.linear_model.batches import BatchModel
 from flowml.linear_model.conversion import to_sklearn
 
 
-class Ridge(LinearModel):
+class Ridge(BatchModel):
     r"""Least squares with a penalty on the squared coefficients, by one pass over the rows.
 
     Finds the coefficients b and the intercept a that minimise
