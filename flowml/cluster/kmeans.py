@@ -76,7 +76,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
     random_state : int, RandomState or None, default=None
         Draws depend on it and on the rows' positions in the data, not on blocks or workers.
     algorithm : {"auto", "lloyd", "hamerly"}, default="auto"
-        "hamerly" (Hamerly 2010, "Making k-means even faster") keeps 28 bytes beside each row, with
+        "hamerly" (Hamerly 2010, "Making k-means even faster") keeps 20 bytes beside each row, with
         which most rows needn't be compared with every centre; "lloyd" keeps nothing. The result
         is the same. "auto" keeps them where the rows themselves are kept between passes.
 

@@ -14,6 +14,7 @@ label winning a tie. A label therefore depends on its row and the centres alone,
 may be made in single precision, in half the time, where rows are wide.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ the same compiled loop computes every time."""
 
 NARROW_FROM = 16
 """Features from which the product, made in single precision, is worth its coarser bounds."""
+
+EPS = float(np.finfo(np.float64).eps)
 
 TIE_ELEMENTS = 1 << 20
 """Elements of CSR rows that are made dense at a time to settle ties."""
@@ -112,22 +115,36 @@ class Nearest(NamedTuple):
     lower: Array
 
 
+class Precision(NamedTuple):
+    """What a dtype can hold: below `smallest` the rounding of a square isn't relative to it."""
+
+    eps: float
+    smallest: float
+    largest: float
+
+
+@cache
+def _precision(dtype: np.dtype[Any]) -> Precision:
+    number = np.finfo(dtype)
+    smallest = float(np.sqrt(number.tiny / number.eps))
+    return Precision(float(number.eps), smallest, float(number.max))
+
+
 @np.errstate(over="ignore")  # beyond the limit the product isn't relied upon
 def prepare(centers: Array, shift: Array, dtype: np.dtype[Any]) -> Geometry:
     """Prepare centres for products of a dtype."""
     moved = centers - shift
     squares = np.einsum("ij,ij->i", moved, moved)
-    terms, number = 2 * centers.shape[1] + 16, np.finfo(dtype)
-    smallest = float(np.sqrt(number.tiny / number.eps))  # below it rounding isn't relative
+    terms, number = 2 * centers.shape[1] + 16, _precision(dtype)
     return Geometry(
         centers=np.array(centers, np.float64, order="C"),
         shift=np.array(shift),
         scaled=np.ascontiguousarray(-2 * moved, dtype),
         offsets=squares.astype(dtype),
-        slack=terms * float(number.eps),
-        reach=float(np.sqrt(squares.max(initial=0))) + smallest,
-        limit=float(number.max) / 4,
-        exact_slack=terms * float(np.finfo(np.float64).eps),
+        slack=terms * number.eps,
+        reach=float(np.sqrt(squares.max(initial=0))) + number.smallest,
+        limit=number.largest / 4,
+        exact_slack=terms * EPS,
     )
 
 

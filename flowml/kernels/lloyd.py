@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from flowml.kernels.distances import (
+    EPS,
     REORDER,
     Geometry,
     Nearest,
@@ -52,7 +53,7 @@ MOST = 0.35
 """Share of open rows above which a leaf is taken whole."""
 HEADROOM = 4.0
 """How much larger a leaf's values may be than its first rows' before its sums are made again."""
-GROWTH = 1 + 4 * float(np.finfo(np.float64).eps)
+GROWTH = 1 + 4 * EPS
 """Widens a bound by more than the rounding of one addition."""
 
 
@@ -220,7 +221,8 @@ def assign(ask: LloydAsk, rows: Rows, memory: Memory) -> LeafState:
 
 
 def _same_run(leaf: LeafState, ask: LloydAsk) -> bool:
-    return leaf.centers.shape == ask.centers.shape and np.array_equal(leaf.shift, ask.shift)
+    same_shift = leaf.shift is ask.shift or np.array_equal(leaf.shift, ask.shift)
+    return leaf.centers.shape == ask.centers.shape and same_shift
 
 
 def _blocks(rows: Rows, bounds: Bounds) -> Iterator[tuple[Block, Bounds]]:
@@ -308,7 +310,7 @@ def _label_sparse(
 def _drift(before: Array, ask: LloydAsk) -> Drift:
     step = ask.centers - before
     each = np.sqrt(np.einsum("ij,ij->i", step, step))
-    each *= 1 + (step.shape[1] + 8) * float(np.finfo(np.float64).eps)
+    each *= 1 + (step.shape[1] + 8) * EPS
     others = np.full(len(each), each.max(initial=0.0))
     if len(each) > 1:
         others[np.argmax(each)] = np.partition(each, -2)[-2]

@@ -1,6 +1,7 @@
 """Lloyd's algorithm: move each centre to the mean of its rows until the centres stay."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ class Lloyd:
 
     def ask(self, state: LloydState) -> LloydAsk:
         """Ask about the present centres."""
-        return ask_about(state.centers, self._shift(), self.remember, state.n_far)
+        return ask_about(state.centers, self.shift, self.remember, state.n_far)
 
     def step(self, state: LloydState, summary: LloydSums) -> LloydState:
         """Move the centres to the means."""
@@ -92,7 +93,7 @@ class Lloyd:
         weights, sums = relocate_empty(summary.weights, summary.sums, summary.far)
         centers = means(weights, sums)
         change = float(((centers - state.centers) ** 2).sum())
-        cost, variance = measure(state.centers, summary, self._shift())
+        cost, variance = measure(state.centers, summary, self.shift)
         still = change <= self.tolerance * variance or change == 0
         n_iter = state.n_iter + 1
         return LloydState(centers, n_iter, 0, still or n_iter >= self.max_iter, cost, change)
@@ -105,12 +106,16 @@ class Lloyd:
         """Report the cost and the centres' last move."""
         return Progress(state.objective, state.change)
 
-    def _shift(self) -> Array:
+    @cached_property
+    def shift(self) -> Array:
+        """The point that rows are measured from: the same in all passes."""
         return common_point(self.start, self.sparse)
 
 
 def ask_about(centers: Array, shift: Array, remember: bool, n_far: int = 0) -> LloydAsk:
-    """Return the ask for centres, with half the distance from each to its nearest neighbour."""
+    """Return the ask for centres; bounds need half the distance from each to its neighbours."""
+    if not remember:
+        return LloydAsk(centers, shift, np.zeros(len(centers)), remember, n_far)
     between = cdist(centers, centers)
     np.fill_diagonal(between, np.inf)
     rounding = (centers.shape[1] + 8) * float(np.finfo(np.float64).eps)
@@ -152,9 +157,11 @@ def relocate_empty(weights: Array, sums: Array, far: Farthest) -> tuple[Array, A
 
 def means(weights: Array, sums: Array) -> Array:
     """Return the means; a cluster without rows goes to where the heaviest one is."""
-    safe = np.where(weights > 0, weights, 1.0)
-    centers = sums / safe[:, np.newaxis]
-    centers[weights <= 0] = centers[np.argmax(weights)]
+    held = weights > 0
+    if held.all():
+        return sums / weights[:, np.newaxis]
+    centers = sums / np.where(held, weights, 1.0)[:, np.newaxis]
+    centers[~held] = centers[np.argmax(weights)]
     return centers
 
 
@@ -162,12 +169,12 @@ def measure(centers: Array, summary: LloydSums, shift: Array) -> tuple[float, fl
     r"""Return the cost of the centres and the mean variance of the columns, from the sums.
 
     With :math:`S_j` the sums and :math:`W_j` the weights about the shift,
-    :math:`cost = \sum w |x|^2 - 2 \sum_j c_j \cdot S_j + \sum_j W_j |c_j|^2`.
+    :math:`cost = \sum w |x|^2 + \sum_j c_j \cdot (W_j c_j - 2 S_j)`.
     """
-    about = summary.sums - summary.weights[:, np.newaxis] * shift
+    weights = summary.weights[:, np.newaxis]
+    about = summary.sums - weights * shift
     moved = centers - shift
-    cost = summary.scatter - 2 * float((moved * about).sum())
-    cost += float(summary.weights @ (moved**2).sum(axis=1))
+    cost = summary.scatter + float((moved * (weights * moved - 2 * about)).sum())
     weight = summary.weights.sum()
     mean = about.sum(axis=0) / weight
     variance = (summary.scatter / weight - float(mean @ mean)) / len(shift)
