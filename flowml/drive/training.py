@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import CheckpointWritten, Event, PassCompleted, StageStarted
+from flowml.kernels.fold import Summary
 from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
 from flowml.runtimes.runtime import Runtime
-from flowml.solvers.solver import Solver, State
+from flowml.solvers.solver import RowError, Solver, State
 
 
 class Training:
@@ -52,7 +53,7 @@ class Training:
             summary = self.runtime.one_pass(solver.fold, solver.ask(state))
             if not solver.fold.finite(summary):
                 raise ValueError(self._name_nonfinite(not solver.fold.takes_nan))
-            state = solver.step(state, summary)
+            state = self._step(solver, state, summary)
             self.n_passes += 1
             completed = self._completed(stage, solver, state, time.perf_counter() - started)
             self._checkpoint.note(stage, state, completed)
@@ -72,6 +73,19 @@ class Training:
             self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
         return written
 
+    def _step(self, solver: Solver, state: State, summary: Summary) -> State:
+        try:
+            return solver.step(state, summary)
+        except RowError as error:
+            where = self._name_row(error.block, error.row)
+            raise ValueError(f"{error.found} in {where}: {error.needs}") from None
+
+    def _name_row(self, block: int, row: int) -> str:
+        """Name a row counted from the start of a block."""
+        dataset = self.runtime.dataset
+        block, row = dataset.find_row(block, row)
+        return f"{dataset.name_block(block)}, row {row} of the block"
+
     def _completed(self, stage: str, solver: Solver, state: State, seconds: float) -> PassCompleted:
         dataset, (objective, change) = self.runtime.dataset, solver.progress(state)
         rows, nbytes = (-1 if size is None else size for size in (dataset.n_rows, dataset.nbytes))
@@ -86,9 +100,7 @@ class Training:
         if found.block < 0:
             return "the sums over the rows overflow float64: scale the columns down first"
         what, part = "NaN" if found.is_nan else "infinity", PARTS[found.part]
-        dataset = self.runtime.dataset
-        block, row = dataset.find_row(found.block, found.row)
-        where = f"{dataset.name_block(block)}, row {row} of the block"
+        where = self._name_row(found.block, found.row)
         names = schema.feature_names if part == "X" else schema.target_names
         if part == "X" or (part == "y" and schema.n_targets > 1):
             where += f", column {names[found.column] if names else found.column}"

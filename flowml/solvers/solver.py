@@ -23,6 +23,27 @@ class Progress(NamedTuple):
     change: float
 
 
+class RowError(ValueError):
+    """A row that a solver can't take; the loop, which knows the blocks' names, says where it is.
+
+    Parameters
+    ----------
+    found : str
+        What is wrong.
+    block, row : int
+        The row's place.
+    needs : str
+        What would be right.
+    """
+
+    def __init__(self, found: str, block: int, row: int, needs: str) -> None:
+        super().__init__(f"{found} in block {block}, row {row} of the block: {needs}")
+        self.found = found
+        self.block = block
+        self.row = row
+        self.needs = needs
+
+
 class Solver(Protocol):
     """``init``, ``ask``, ``fold``, ``step``, ``done``: one pass over the data is one step.
 
