@@ -23,7 +23,7 @@ from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
 from flowml.kernels.triangular import TRIANGLE, Triangle
-from flowml.linear_model import LinearRegression, LogisticRegression, Ridge
+from flowml.linear_model import HuberRegressor, LinearRegression, LogisticRegression, Ridge
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.losses.squared import SquaredLoss
@@ -245,6 +245,13 @@ ESTIMATORS = [
         with_y=True,
         target=three_classes,
         make_for_checks=LogisticRegression,
+    ),
+    EstimatorRow(
+        "HuberRegressor",
+        lambda: HuberRegressor(tol=1e-10),
+        ("coef_", "intercept_", "scale_"),
+        with_y=True,
+        make_for_checks=HuberRegressor,
     ),
     EstimatorRow(
         "KMeans",

@@ -20,6 +20,7 @@ from flowml.losses.families import (
     family_of_power,
 )
 from flowml.losses.family_loss import FamilyLoss, family_loss
+from flowml.losses.huber import HuberLoss
 from flowml.losses.links import LINKS, Link, Power
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
@@ -129,6 +130,7 @@ def family_rows() -> list[LossRow]:
 LOSSES = [
     LossRow("squared", SquaredLoss(), around_zero, around_zero),
     LossRow("logistic", LogisticLoss(), zero_or_one, around_zero),
+    LossRow("Huber", HuberLoss(1.35, 1e-8), around_zero, above_zero),
     LossRow("multinomial", MultinomialLoss(3), three_classes, around_zero),
     *family_rows(),
 ]
