@@ -193,7 +193,8 @@ def _rows_of(shards: Sequence[ShardPlan], leaf_rows: Sequence[int]) -> int:
 
 def _stage(stage: Stage) -> str:
     passes = f"at most {stage.max_passes}" if stage.max_passes > 1 else "1"
-    return f"{passes}, only if {stage.only_if}" if stage.only_if else passes
+    passes = f"{passes}, only if {stage.only_if}" if stage.only_if else passes
+    return f"{passes}; {stage.note}" if stage.note else passes
 
 
 def size(nbytes: int | None) -> str:

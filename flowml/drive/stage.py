@@ -23,6 +23,8 @@ class Stage:
         Bytes that the fold keeps beside each row between passes.
     only_if : str
         What the data must turn out to be for this stage to run; empty where it always runs.
+    note : str
+        How it is done and why, for people.
     """
 
     name: str
@@ -32,3 +34,4 @@ class Stage:
     workspace: int
     memory_per_row: int = 0
     only_if: str = ""
+    note: str = ""

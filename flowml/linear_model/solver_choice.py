@@ -3,9 +3,16 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from flowml.kernels.linear_loss import Target
+from flowml.losses.loss import Loss
+from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.fista import Fista
 from flowml.solvers.lbfgs import Lbfgs
 from flowml.solvers.newton import Newton
+from flowml.solvers.objective import Objective, Start
+from flowml.solvers.solver import Solver
 
 NEWTON_PARAMETERS = 2000
 """Up to here a curvature matrix is cheap beside the passes that it saves."""
@@ -81,3 +88,11 @@ def choose_solver(wanted: str, n_parameters: int, kinks: bool) -> tuple[str, str
             f"{n_parameters:,} parameters: give solver='auto', 'lbfgs' or 'fista'"
         )
     return wanted, "as asked for"
+
+
+def planned(name: str, loss: Loss, n_features: int, max_passes: int) -> Solver:
+    """Return a solver that asks questions of the shape that a fit's will have."""
+    objective = Objective(loss, ElasticNet(), Target(), np.zeros(n_features), np.ones(n_features))
+    nothing = np.zeros(objective.shape)
+    solver: Solver = SOLVERS[name].make(objective, Start(nothing, nothing, np.inf), 0.0, max_passes)
+    return solver
