@@ -124,12 +124,12 @@ class PassEstimator(BaseEstimator):
 
     @contextmanager
     def _training(
-        self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True
+        self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True, **beside: Any
     ) -> Iterator[Training]:
         """Open a training session on the data; on an error the estimator is as it was."""
         before = dict(vars(self))
         try:
-            dataset = adopt(self, X, y, sample_weight, self.needs, reset)
+            dataset = self._dataset(X, y, sample_weight, reset, **beside)
             self._check(dataset)
             with training(dataset, get_config(), self._fingerprint()) as session:
                 yield session
@@ -139,6 +139,12 @@ class PassEstimator(BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+
+    def _dataset(
+        self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True
+    ) -> Dataset:
+        """Validate input and make it a Dataset."""
+        return adopt(self, X, y, sample_weight, self.needs, reset)
 
     def _summarise(self, dataset: Dataset, fold: Fold, ask: Any) -> Any:
         """Return a summary of a dataset, in one pass outside of a fit."""

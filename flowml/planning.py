@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from flowml.config import get_config
 from flowml.drive.plan import Plan
-from flowml.estimator import PassEstimator, adopt
+from flowml.estimator import PassEstimator
 from flowml.runtimes.choose import choose
 
 
@@ -44,6 +44,6 @@ def plan(estimator: PassEstimator, X: Any, y: Any = None, sample_weight: Any = N
     if not isinstance(estimator, PassEstimator):
         raise TypeError(f"plan takes an estimator of flowml, got {type(estimator).__name__}")
     unfitted = clone(estimator)
-    dataset = adopt(unfitted, X, y, sample_weight, unfitted.needs)
+    dataset = unfitted._dataset(X, y, sample_weight)
     stages = tuple(unfitted._stages(dataset.schema))
     return Plan(type(estimator).__name__, dataset, stages, choose(dataset, get_config()))

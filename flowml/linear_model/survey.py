@@ -12,6 +12,7 @@ from flowml.kernels.mixed import Mixed
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.solvers.one_pass import OnePass
+from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
 
 STAGE = "survey"
@@ -56,7 +57,12 @@ class Survey(NamedTuple):
 
 
 def survey(
-    schema: Schema, n_rows: int | None, fit_intercept: bool, labels: bool, seed: int
+    schema: Schema,
+    n_rows: int | None,
+    fit_intercept: bool,
+    labels: bool,
+    seed: int,
+    check: Solver | None = None,
 ) -> Procedure[Survey]:
     """Look at the rows once.
 
@@ -70,6 +76,8 @@ def survey(
     labels : bool
         Whether y holds labels, to be counted.
     seed : int
+    check : Solver, optional
+        Goes over the rows at the same time, and refuses what it can't take.
 
     Raises
     ------
@@ -79,6 +87,8 @@ def survey(
     members: list[Any] = [OnePass(SAMPLE, sample_ask(schema, n_rows, seed))]
     if labels:
         members.append(OnePass(LABEL_WEIGHTS))
+    if check is not None:
+        members.append(check)
     if schema.categorical:
         members.append(OnePass(LEVEL_WEIGHTS))
     found = (yield Step(STAGE, Together(members))).members
