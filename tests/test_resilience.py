@@ -9,7 +9,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import dask.array as da
@@ -199,3 +201,60 @@ def test_interrupting_the_client_cancels_the_pass(client: Client):
     assert keys_left(client) == []
     assert time.monotonic() - started < 5
     process.communicate("\n", timeout=30)
+
+
+@contextmanager
+def on_return(function: Any, act: Callable[[], None]) -> Iterator[None]:
+    """Act whenever a function is about to return."""
+
+    def watch(frame: FrameType, event: str, value: Any) -> None:
+        if event == "return" and frame.f_code is function.__code__:
+            act()
+
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("source", "function"),
+    [
+        (dask_rows, Client.persist),
+        (dask_rows, Client.compute),
+        (numpy_rows, Client.scatter),
+        (numpy_rows, Client.compute),
+    ],
+)
+def test_an_interrupt_between_asking_the_cluster_and_knowing_leaves_it_clean(
+    client: Client, tmp_path: Path, source: Callable[[Path], Any], function: Any
+):
+    X = source(tmp_path)
+    with (
+        flowml.config_context(client=client),
+        pytest.raises(KeyboardInterrupt) as caught,
+        on_return(function, interrupt),
+    ):
+        PowerIteration(PASSES).fit(X)
+    assert caught.traceback
+    assert keys_left(client) == []
+
+
+def test_a_finished_fit_is_resumed_without_sending_rows(client: Client, tmp_path: Path):
+    X = numpy_rows(tmp_path)
+    sent: list[int] = []
+    with (
+        flowml.config_context(client=client, checkpoint=tmp_path, resume=True),
+        on_return(Client.scatter, lambda: sent.append(len(sent))),
+    ):
+        first = PowerIteration(PASSES).fit(X)
+        assert len(sent) == 2
+        again = PowerIteration(PASSES).fit(X)
+    assert len(sent) == 2
+    np.testing.assert_array_equal(again.direction_, first.direction_)
+    assert again.n_passes_ == PASSES

@@ -3,6 +3,7 @@
 The graph runs on whichever Dask scheduler is active: a distributed client's, or the threaded one.
 """
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from typing import Any
@@ -26,6 +27,8 @@ RESTORES = 3
 """Times in a row that a pass may find rows lost which only this process has, before it gives up."""
 WAIT_FOR_WORKERS = 60
 """Seconds."""
+TAKEN_IN_AFTER = 1.0
+"""Seconds within which a scheduler has taken in the graph of a pass: milliseconds, if not busy."""
 
 
 class StreamedRuntime:
@@ -70,13 +73,14 @@ class DataflowRuntime:
 
     def __init__(self, dataset: Dataset, placement: Placement, client: Client) -> None:
         self.dataset = dataset
+        self.placement = placement
         self._client = client
         self._passes = 0
-        self._futures: dict[Key, Future[Any]] = {}
-        self._hold(placement)
+        self._token = ""
+        self._shards: dict[Key, Future[Any]] = {}
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
-        """Run one graph and fetch the merged summary.
+        """Run one graph and fetch the merged summary; the first pass brings the shards along.
 
         Shards made by a graph are made again by Dask where a worker was lost. Rows that came from
         this process can't be: they are sent again, and the pass starts over.
@@ -87,10 +91,12 @@ class DataflowRuntime:
             If the rows are lost time after time.
         """
         for _ in range(RESTORES):
+            if not self._shards:
+                self._hold()
             self._passes += 1
             token = f"{self._token}-{self._passes}"
             layer = f"shards-{self._token}"
-            shards = HighLevelGraph({layer: self._futures}, {layer: set()})
+            shards = HighLevelGraph({layer: self._shards}, {layer: set()})
             try:
                 result = pass_graph(shards, self.placement, self._token, token, fold, ask)
                 return fetch(self._client, result)
@@ -100,7 +106,8 @@ class DataflowRuntime:
                         f"pass {self._passes} was cancelled on the cluster ({error}): its data "
                         "were cancelled, or held by a worker that is gone and can't be made again"
                     ) from error
-            self._hold(place_on_cluster(self.dataset, self._client, self.placement.keep))
+            self.close()
+            self.placement = place_on_cluster(self.dataset, self._client, self.placement.keep)
         raise RuntimeError(
             f"the cluster lost its workers {RESTORES} times in one pass: see their logs "
             "(memory_limit is the usual cause)"
@@ -108,47 +115,62 @@ class DataflowRuntime:
 
     def close(self) -> None:
         """Release the shards, even those that an exception's traceback still refers to."""
-        for future in self._futures.values():
+        for future in self._shards.values():
             future.release()
-        self._futures = {}
+        self._shards = {}
 
-    def _hold(self, placement: Placement) -> None:
+    def _hold(self) -> None:
         """Bring the shards to the workers."""
-        self.close()
-        self.placement = placement
         self._token = unique_token()
-        self._futures = self._persist() if self.dataset.is_lazy else self._send()
-
-    def _persist(self) -> dict[Key, Future[Any]]:
-        """Load the shards where they are to be."""
-        graph = shard_graph(self.dataset, self.placement, self._token)
         keys = [shard_key(self._token, number) for number in range(len(self.placement.shards))]
-        held = self._client.persist([Delayed(key, graph) for key in keys])
-        return {future.key: future for shard in held for future in futures_of(shard)}
+        self._shards = {key: Future(key, self._client) for key in keys}
+        try:
+            if self.dataset.is_lazy:
+                graph = shard_graph(self.dataset, self.placement, self._token)
+                self._client.persist([Delayed(key, graph) for key in keys])
+            else:
+                self._send(keys)
+        except BaseException:
+            forget(self._client, list(self._shards.values()))
+            raise
 
-    def _send(self) -> dict[Key, Future[Any]]:
+    def _send(self, keys: Sequence[Key]) -> None:
         """Send rows that are in this process, which no graph could hold without a copy."""
-        futures: dict[Key, Future[Any]] = {}
-        for number, plan in enumerate(self.placement.shards):
+        for key, plan in zip(keys, self.placement.shards, strict=True):
             shard = make_shard(self.placement.sources(self.dataset, plan.leaves), True, True)
-            data = {shard_key(self._token, number): shard}
-            futures |= self._client.scatter(data, workers=[plan.worker])
-        return futures
+            self._client.scatter({key: shard}, workers=[plan.worker])
 
     def _is_lost(self) -> bool:
-        return any(future.cancelled() for future in self._futures.values())
+        return any(future.cancelled() for future in self._shards.values())
 
 
 def fetch(client: Client, result: Delayed) -> Any:
-    """Compute one result on the cluster; whatever interrupts that cancels it there."""
-    future = client.compute(result)
+    """Compute one result on the cluster; whatever interrupts that cancels it there.
+
+    The key is named first: an interrupt may come before `Client.compute` returns its future.
+    """
+    named: Future[Any] = Future(result.key, client)
     try:
-        return future.result()
+        return client.compute(result).result()
     except BaseException:
-        future.cancel()
+        forget(client, [named])
         raise
     finally:
-        future.release()
+        named.release()
+
+
+def forget(client: Client, futures: Sequence[Future[Any]]) -> None:
+    """Cancel what a client has asked for, even where an exception's traceback refers to it.
+
+    A scheduler takes graphs in on the side. Cancelling sooner would miss their keys, which then
+    stayed: hence the wait, for as long as they aren't done anyway.
+    """
+    deadline = time.monotonic() + TAKEN_IN_AFTER
+    try:
+        while time.monotonic() < deadline and not all(future.done() for future in futures):
+            time.sleep(0.01)
+    finally:
+        client.cancel(list(futures))
 
 
 def cluster_workers(client: Client) -> list[Worker]:
