@@ -258,3 +258,20 @@ def test_a_finished_fit_is_resumed_without_sending_rows(client: Client, tmp_path
     assert len(sent) == 2
     np.testing.assert_array_equal(again.direction_, first.direction_)
     assert again.n_passes_ == PASSES
+
+
+def test_a_finished_fit_is_resumed_without_loading_rows(tmp_path: Path):
+    loaded: list[int] = []
+
+    def count(block: Any) -> Any:
+        loaded.append(len(block))
+        return block
+
+    rows = da.from_array(make_rows(1_000), chunks=(250, -1))
+    X = rows.map_blocks(count, dtype=float, meta=np.empty((0, 0)))
+    with flowml.config_context(checkpoint=tmp_path, resume=True):
+        first = PowerIteration(PASSES).fit(X)
+        assert sum(loaded) == 1_000
+        again = PowerIteration(PASSES).fit(X)
+    assert sum(loaded) == 1_000
+    np.testing.assert_array_equal(again.direction_, first.direction_)

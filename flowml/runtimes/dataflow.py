@@ -6,6 +6,7 @@ The graph runs on whichever Dask scheduler is active: a distributed client's, or
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 from dask.base import compute
@@ -20,7 +21,7 @@ from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.graphs import Key, pass_graph, shard_graph, shard_key, unique_token
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
-from flowml.runtimes.shard import Shard, make_shard
+from flowml.runtimes.shard import Leaf, Shard, make_shard
 from flowml.runtimes.threads import ThreadsRuntime, this_process
 
 RESTORES = 3
@@ -221,9 +222,14 @@ def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
     placement = place(dataset, [worker], config.keep)
     if not placement.keep:
         return StreamedRuntime(dataset, placement, None)
+    load = partial(load_collection, dataset, placement)
+    return ThreadsRuntime(dataset, placement, worker.n_threads, load)
+
+
+def load_collection(dataset: Dataset, placement: Placement) -> list[Leaf]:
+    """Load every leaf of a Dask collection on the active scheduler."""
     token = unique_token()
     graph = shard_graph(dataset, placement, token)
     keys = [shard_key(token, number) for number in range(len(placement.shards))]
     shards: Sequence[Shard] = compute(*(Delayed(key, graph) for key in keys))
-    leaves = sorted((leaf for shard in shards for leaf in shard.leaves), key=lambda f: f.number)
-    return ThreadsRuntime(dataset, placement, Shard(leaves), worker.n_threads)
+    return sorted((leaf for shard in shards for leaf in shard.leaves), key=lambda f: f.number)

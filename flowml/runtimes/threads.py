@@ -1,7 +1,9 @@
 """Passes on this process's threads: no scheduler round trip, for data in this process or files."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
@@ -10,42 +12,46 @@ from flowml.kernels.scratch import keep_scratch
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import available_memory
 from flowml.runtimes.placement import Placement, Worker, place
-from flowml.runtimes.shard import Leaf, Shard, make_shard, summarise_leaves
-from flowml.runtimes.tree import join, root
+from flowml.runtimes.shard import Leaf, make_shard, summarise_leaves
+from flowml.runtimes.tree import Nodes, join, root
 
 GROUPS_PER_THREAD = 8
 
 
 class ThreadsRuntime:
-    """One shard in this process, its leaves shared out among threads.
+    """The leaves in this process, shared out among threads.
 
     Parameters
     ----------
     dataset : Dataset
     placement : Placement
-    shard : Shard
-        Every leaf.
     n_threads : int
+    load : callable ``() -> list of Leaf``
+        Gives every leaf, once the first pass needs them.
     """
 
     def __init__(
-        self, dataset: Dataset, placement: Placement, shard: Shard, n_threads: int
+        self,
+        dataset: Dataset,
+        placement: Placement,
+        n_threads: int,
+        load: Callable[[], list[Leaf]],
     ) -> None:
         self.dataset = dataset
         self.placement = placement
-        self._groups = group(shard.leaves, n_threads)
-        self._pool = (
-            ThreadPoolExecutor(n_threads, "flowml", keep_scratch)
-            if n_threads > 1 and len(self._groups) > 1
-            else None
-        )
+        self._n_threads = n_threads
+        self._load = load
+        self._groups: list[list[Leaf]] = []
+        self._pool: ThreadPoolExecutor | None = None
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Summarise the groups of leaves on the threads, then merge along the fixed tree."""
 
-        def summarise(leaves: list[Leaf]) -> dict[tuple[int, int], Summary]:
+        def summarise(leaves: list[Leaf]) -> Nodes:
             return summarise_leaves(leaves, fold, ask)
 
+        if not self._groups:
+            self._start()
         with one_blas_thread():
             run = map if self._pool is None else self._pool.map
             return root(join(run(summarise, self._groups), fold), fold)
@@ -55,6 +61,11 @@ class ThreadsRuntime:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         self._groups = []
+
+    def _start(self) -> None:
+        self._groups = group(self._load(), self._n_threads)
+        if self._n_threads > 1 and len(self._groups) > 1:
+            self._pool = ThreadPoolExecutor(self._n_threads, "flowml", keep_scratch)
 
 
 def group(leaves: list[Leaf], n_threads: int) -> list[list[Leaf]]:
@@ -79,11 +90,11 @@ def this_process(config: Config) -> Worker:
 
 
 def open_threads(dataset: Dataset, config: Config) -> ThreadsRuntime:
-    """Load what is to be kept, on the threads, and return the runtime."""
+    """Return the runtime, which loads what is to be kept on its threads."""
     worker = this_process(config)
     placement = place(dataset, [worker], config.keep)
-    shard = Shard(load_here(dataset, placement, worker.n_threads))
-    return ThreadsRuntime(dataset, placement, shard, worker.n_threads)
+    load = partial(load_here, dataset, placement, worker.n_threads)
+    return ThreadsRuntime(dataset, placement, worker.n_threads, load)
 
 
 def load_here(dataset: Dataset, placement: Placement, n_threads: int) -> list[Leaf]:
