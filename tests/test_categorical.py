@@ -5,17 +5,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import OneHotEncoder
 
+from flowml.cluster import KMeans
 from flowml.datasets import adult
 from flowml.kernels.level_weights import LEVEL_WEIGHTS
 from flowml.kernels.mixed import Mixed, concatenate
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Block
-from flowml.linear_model import CategoricalEncoding, LogisticRegression, Ridge
+from flowml.linear_model import CategoricalEncoding, LinearRegression, LogisticRegression, Ridge
 
 LEVELS = (np.array(["d", "b", "c", "a"]), np.array(["x", "y", "z"]))
 
@@ -169,9 +172,35 @@ def test_bad_encodings_are_refused() -> None:
 
 def test_an_estimator_that_takes_numbers_says_so() -> None:
     frame, _ = adult_frame(50)
-    with pytest.raises(TypeError, match="'workclass' is categorical, and Ridge takes numbers"):
-        Ridge().fit(frame, frame["age"])
+    with pytest.raises(TypeError, match="'workclass' is categorical, and KMeans takes numbers"):
+        KMeans().fit(frame)
     model = LogisticRegression().fit(*adult_frame(500))
     numbers = pd.DataFrame(np.zeros((2, 14)), columns=frame.columns)
     with pytest.raises(ValueError, match="no categorical columns"):
         model.predict(numbers)
+
+
+def test_least_squares_with_labels_equals_statsmodels() -> None:
+    frame, _ = adult_frame()
+    y = frame.pop("hours_per_week")
+    frame = frame[["age", "race", "education_num", "sex"]]
+    model = LinearRegression().fit(frame, y)
+    plain = frame.astype({"race": str, "sex": str}).assign(y=y)
+    peer = smf.ols("y ~ age + education_num + C(race) + C(sex)", plain).fit()
+    found = model.summary().coefficients
+    assert list(found.index[[0, 1, 3]]) == ["intercept", "age", "race=Asian-Pac-Islander"]
+    labels = [name for name in peer.params.index if "[" in name]
+    order = ["Intercept", "age", "education_num", *labels]
+    np.testing.assert_allclose(found["coef"], peer.params[order], rtol=1e-8)
+    np.testing.assert_allclose(found["std_err"], peer.bse[order], rtol=1e-8)
+    assert model.score(frame, y) == pytest.approx(peer.rsquared, rel=1e-9)
+
+
+def test_ridge_gives_every_label_a_coefficient() -> None:
+    frame, _ = adult_frame(500)
+    y = frame.pop("age")
+    dense = dense_adult(frame, None)
+    model = Ridge(alpha=2.0).fit(frame, y)
+    np.testing.assert_allclose(model.coef_, SklearnRidge(alpha=2.0).fit(dense, y).coef_, atol=1e-8)
+    with pytest.raises(TypeError, match="batches with categorical columns"):
+        Ridge().partial_fit(frame, y)

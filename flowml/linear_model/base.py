@@ -17,9 +17,17 @@ from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels.gram import GRAM, Gram
 from flowml.kernels.gram import SLICE_ROWS as GRAM_SLICE_ROWS
+from flowml.kernels.level_weights import LEVEL_WEIGHTS
+from flowml.kernels.mixed_gram import MIXED_GRAM
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor, r_squared
 from flowml.kernels.triangular import TRIANGLE, Triangle
+from flowml.linear_model.categorical import (
+    CategoricalEncoding,
+    adopt_encoding,
+    check_categorical,
+    names_of_coefficients,
+)
 from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.parameters import check_flags
 from flowml.prediction import apply
@@ -70,6 +78,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
 
     needs = Needs(target=True)
     fit_intercept: bool
+    categorical: CategoricalEncoding | None = None
     _trained: Trained
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -109,7 +118,13 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
 
     def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
         """Sum up once, and solve."""
-        gram: Gram = (yield Step("gram", OnePass(GRAM))).summary
+        levels = None
+        if schema.categorical:
+            levels = (yield Step("levels", OnePass(LEVEL_WEIGHTS))).summary
+        penalised = bool(np.all(self._penalties(schema.n_targets) > 0))
+        encoding = adopt_encoding(self, levels, schema, penalised)
+        one_pass = OnePass(GRAM) if encoding is None else OnePass(MIXED_GRAM, encoding)
+        gram: Gram = (yield Step("gram", one_pass)).summary
         yield from self._solve(gram, schema)
 
     def _solve(self, gram: Gram, schema: Schema) -> Procedure[None]:
@@ -117,7 +132,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         check_rows(gram)
         problem = self._problem(schema.n_targets, schema.dtype)
         triangle, solution = None, solve_gram(gram, problem)
-        if not is_trusted(solution, gram, problem):
+        if not (is_trusted(solution, gram, problem) or schema.categorical):
             center = gram.mean if problem.fit_intercept else np.zeros_like(gram.mean)
             triangle = (yield Step("qr", OnePass(TRIANGLE, center))).summary
             solution = solve_triangle(gram, triangle, problem)
@@ -181,7 +196,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         check_targets(self, dataset.schema)
         coef = np.atleast_2d(self.coef_).astype(np.float64)
         intercept = np.broadcast_to(np.asarray(self.intercept_, np.float64), len(coef))
-        summary = self._summarise(dataset, SQUARED_ERROR, Predictor(coef, intercept.copy()))
+        predictor = Predictor(coef, intercept.copy(), getattr(self, "encoding_", None))
+        summary = self._summarise(dataset, SQUARED_ERROR, predictor)
         return float(r_squared(summary).mean())
 
     def summary(self, target: int | str | None = None) -> LinearSummary:
@@ -228,11 +244,13 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
 
     def _check(self, dataset: Dataset) -> None:
         check_flags(self, "fit_intercept")
+        check_categorical(self)
         self._penalties(dataset.schema.n_targets)
 
     def _problem(self, n_targets: int, dtype: Any) -> Problem:
         epsilon = float(np.finfo(dtype).eps)
-        return Problem(self.n_features_in_, self._penalties(n_targets), self.fit_intercept, epsilon)
+        n_columns = len(self._feature_names())
+        return Problem(n_columns, self._penalties(n_targets), self.fit_intercept, epsilon)
 
     def _adopt(self, trained: Trained, dtype: Any, y_is_1d: bool) -> None:
         """Set the fitted attributes."""
@@ -258,14 +276,14 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         ]
 
     def _feature_names(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(names)
+        return names_of_coefficients(self)
 
     def _warn_of_collinear(self, solution: LeastSquares, gram: Gram, stacklevel: int) -> None:
         if not solution.collinear.any():
             return
-        if gram.rows <= self.n_features_in_:
-            problem = f"{int(gram.rows)} rows don't determine {self.n_features_in_} coefficients"
+        n_columns = len(solution.collinear)
+        if gram.rows <= n_columns:
+            problem = f"{int(gram.rows)} rows don't determine {n_columns} coefficients"
         else:
             names = [
                 name

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 
+from flowml.estimator import Needs
 from flowml.kernels.gram import GRAM, Gram
 from flowml.kernels.gram import merge as merge_grams
 from flowml.linear_model.base import (
@@ -22,10 +23,16 @@ from flowml.solvers.least_squares import needs_refinement, solve_gram
 from flowml.solvers.one_pass import OnePass
 
 Model = TypeVar("Model", bound="BatchModel")
+NO_BATCHES = (
+    "batches with categorical columns can't be put together, as their labels may differ: call fit "
+    "on all rows at once"
+)
 
 
 class BatchModel(LinearModel):
     """A linear model of given penalties."""
+
+    needs = Needs(target=True, categorical=True)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add a batch of rows: the model is then that of all batches together.
@@ -53,6 +60,8 @@ class BatchModel(LinearModel):
             one_blas_thread(),
         ):
             schema = session.runtime.dataset.schema
+            if schema.categorical or hasattr(self, "encoding_"):
+                raise TypeError(NO_BATCHES)
             if before is not None:
                 check_targets(self, schema)
             gram: Gram = session.solve("gram", OnePass(GRAM)).summary
@@ -77,6 +86,8 @@ class BatchModel(LinearModel):
 
     def _merged_with(self: Model, other: Model) -> Model:
         """Return the model of both models' rows."""
+        if hasattr(self, "encoding_") or hasattr(other, "encoding_"):
+            raise TypeError(NO_BATCHES)
         mine, theirs = self._trained, other._trained
         if len(mine.target_names) != len(theirs.target_names):
             raise ValueError(

@@ -103,20 +103,41 @@ def make_encoding(
     )
 
 
-def coefficient_names(names: list[str], categorical: tuple[int, ...], encoding: Encoding) -> Array:
+def adopt_encoding(
+    estimator: Any, levels: LevelWeights | None, schema: Schema, penalised: bool
+) -> Encoding | None:
+    """Set ``encoding_`` where there are categorical columns, and forget an earlier fit's."""
+    vars(estimator).pop("encoding_", None)
+    if levels is None:
+        return None
+    estimator.encoding_ = make_encoding(estimator.categorical, levels, schema, penalised)
+    encoding: Encoding = estimator.encoding_
+    return encoding
+
+
+def names_of_coefficients(model: Any) -> list[str]:
+    """Name a model's coefficients; ``x0, x1, …`` where the features have no names."""
+    given = getattr(model, "feature_names_in_", None)
+    names = [f"x{i}" for i in range(model.n_features_in_)] if given is None else list(given)
+    encoding: Encoding | None = getattr(model, "encoding_", None)
+    return names if encoding is None else coefficient_names(names, encoding)
+
+
+def coefficient_names(names: list[str], encoding: Encoding) -> list[str]:
     """Name the coefficients: numeric columns first, then ``column=label`` for each label.
 
     Examples
     --------
-    >>> levels = (np.array(["a", "b"]),)
-    >>> coefficient_names(["size", "kind"], (1,), Encoding(1, levels, True, (False,)))
-    array(['size', 'kind=b'], dtype=object)
+    >>> encoding = Encoding(1, (np.array(["a", "b"]),), True, (False,), names=("kind",))
+    >>> coefficient_names(["size", "kind"], encoding)
+    ['size', 'kind=b']
     """
-    found = [name for place, name in enumerate(names) if place not in categorical]
-    for place, labels, absent in zip(categorical, encoding.levels, encoding.missing, strict=True):
+    found = [name for name in names if name not in encoding.names]
+    parts = zip(encoding.names, encoding.levels, encoding.missing, strict=True)
+    for name, labels, absent in parts:
         every = [*labels.tolist(), *([MISSING_LABEL] if absent else [])]
-        found += [f"{names[place]}={label}" for label in every[int(encoding.drop_first) :]]
-    return np.array(found, dtype=object)
+        found += [f"{name}={label}" for label in every[int(encoding.drop_first) :]]
+    return found
 
 
 def spread_of_levels(levels: LevelWeights, encoding: Encoding) -> Array:

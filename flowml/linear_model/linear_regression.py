@@ -25,6 +25,8 @@ class LinearRegression(BatchModel):
     ----------
     fit_intercept : bool, default=True
         Whether there is an intercept; without, the data is taken to be centred.
+    categorical : CategoricalEncoding, optional
+        How categorical columns enter.
 
     Attributes
     ----------
@@ -62,8 +64,9 @@ class LinearRegression(BatchModel):
     array([16.])
     """
 
-    def __init__(self, *, fit_intercept: bool = True) -> None:
+    def __init__(self, *, fit_intercept: bool = True, categorical: Any = None) -> None:
         self.fit_intercept = fit_intercept
+        self.categorical = categorical
 
     def to_sklearn(self) -> SklearnLinearRegression:
         """Return a plain fitted scikit-learn estimator that predicts the same.

@@ -25,6 +25,8 @@ class Ridge(BatchModel):
         The penalty, at least 0; an array gives each target its own.
     fit_intercept : bool, default=True
         Whether there is an intercept; without, the data is taken to be centred.
+    categorical : CategoricalEncoding, optional
+        How categorical columns enter.
 
     Attributes
     ----------
@@ -67,9 +69,12 @@ class Ridge(BatchModel):
     (array([0.5]), 0.5)
     """
 
-    def __init__(self, alpha: Any = 1.0, *, fit_intercept: bool = True) -> None:
+    def __init__(
+        self, alpha: Any = 1.0, *, fit_intercept: bool = True, categorical: Any = None
+    ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
+        self.categorical = categorical
 
     def to_sklearn(self) -> SklearnRidge:
         """Return a plain fitted scikit-learn estimator that predicts the same.
