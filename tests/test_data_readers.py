@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression as SklearnLinearRegression
 
 import flowml
@@ -21,6 +23,7 @@ from flowml.datasets import california_housing
 from flowml.kernels.rows import Block
 from flowml.kernels.scratch import scratch_scope
 from flowml.linear_model import LinearRegression
+from flowml.preprocessing import MinMaxScaler, StandardScaler
 from flowml.runtimes.shard import Leaf
 
 N = 1000
@@ -90,6 +93,80 @@ def test_parquet_and_csv_in_another_file_system() -> None:
         ROWS.to_csv(file, index=False)
     assert_holds(flowml.read_parquet("memory://rows/*.parquet", **CHOICE))
     assert_holds(flowml.read_csv("memory://rows", **CHOICE))
+
+
+def test_storage_options_reach_the_file_system(tmp_path: Path) -> None:
+    rows, archive = tmp_path / "rows", tmp_path / "rows.zip"
+    rows.mkdir()
+    ROWS.to_parquet(rows / "1.parquet")
+    ROWS.to_csv(rows / "1.csv", index=False)
+    X = ROWS[["n", "a"]].to_numpy()
+    np.save(rows / "X.npy", X)
+    zarr.create_array(rows / "X.zarr", data=X, chunks=(300, 2))
+    shutil.make_archive(str(tmp_path / "rows"), "zip", rows)
+    inside: dict[str, Any] = {"storage_options": {"fo": str(archive)}}
+    assert_holds(flowml.read_parquet("zip://*.parquet", **CHOICE, **inside))
+    assert_holds(flowml.read_csv("zip://1.csv", **CHOICE, **inside))
+    for dataset in (
+        flowml.read_npy("zip://X.npy", **inside),
+        flowml.read_zarr("zip://X.zarr", **inside),
+    ):
+        np.testing.assert_array_equal(np.concatenate([b.X for b in blocks(dataset)]), X)
+
+
+def test_storage_options_are_not_shown_and_no_part_of_the_fingerprint(tmp_path: Path) -> None:
+    ROWS.to_parquet(tmp_path / "1.parquet")
+    plain, secret = (
+        flowml.read_parquet(tmp_path, **CHOICE, storage_options=options)
+        for options in (None, {"auto_mkdir": True})
+    )
+    assert plain.identify() == secret.identify()
+    assert "auto_mkdir" not in repr(secret.parts)
+
+
+def test_columns_in_the_names_of_folders_are_not_left_out_unasked(tmp_path: Path) -> None:
+    numbers = ROWS[["a", "n", "y"]]
+    for year in (2025, 2026):
+        (tmp_path / f"year={year}").mkdir()
+        numbers.to_parquet(tmp_path / f"year={year}" / "1.parquet")
+    with pytest.raises(ValueError, match="folder for one value of 'year'"):
+        flowml.read_parquet(tmp_path, target="y")
+    assert flowml.read_parquet(tmp_path, target="y", features=["a", "n"]).n_rows == 2 * N
+    assert flowml.read_parquet(tmp_path / "year=2025", target="y").n_rows == N
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "npy"])
+def test_columns_stay_columns_for_a_pass_or_two(tmp_path: Path, kind: str) -> None:
+    numbers = ROWS[["a", "n", "y", "w"]]
+    if kind == "npy":
+        np.save(tmp_path / "X.npy", np.asfortranarray(numbers))
+        dataset = flowml.read_npy(tmp_path / "X.npy")
+    elif kind == "csv":
+        numbers.to_csv(tmp_path / "1.csv", index=False)
+        dataset = flowml.read_csv(tmp_path)
+    else:
+        numbers.to_parquet(tmp_path / "1.parquet", row_group_size=300)
+        dataset = flowml.read_parquet(tmp_path)
+    by_rows, by_columns = blocks(dataset), blocks(dataset.for_few_passes())
+    assert all(block.X.flags.c_contiguous for block in by_rows)
+    assert all(block.X.flags.f_contiguous for block in by_columns)
+    for left, right in zip(by_rows, by_columns, strict=True):
+        np.testing.assert_array_equal(left.X, right.X)
+    assert dataset.for_few_passes().identify() == dataset.identify()
+
+
+@pytest.mark.parametrize("model", [LinearRegression(), StandardScaler(), MinMaxScaler()])
+def test_files_are_streamed_for_a_pass_or_two_and_keeping_them_changes_no_bit(
+    parquet_folder: Path, model: Any
+) -> None:
+    dataset = flowml.read_parquet(parquet_folder, **CHOICE)
+    assert not flowml.plan(model, dataset).keep
+    streamed = clone(model).fit(dataset)
+    with flowml.config_context(keep=True):
+        kept = clone(model).fit(dataset)
+    for name, value in vars(streamed).items():
+        if name.endswith("_"):
+            np.testing.assert_array_equal(value, getattr(kept, name))
 
 
 def test_parquet_of_every_numeric_type(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
-from flowml.data.files import File, Paths, find_files
+from flowml.data.files import File, Paths, StorageOptions, find_files
 from flowml.data.fill_rows import fill_rows
 from flowml.data.parquet import column_values, is_numeric
 from flowml.kernels.rows import Block
@@ -28,7 +28,11 @@ HEADER_THREADS = 8
 
 
 def read_csv(
-    path: Paths, target: Names = None, weight: str | None = None, features: Names = None
+    path: Paths,
+    target: Names = None,
+    weight: str | None = None,
+    features: Names = None,
+    storage_options: StorageOptions = None,
 ) -> Dataset:
     """Describe CSV files as a Dataset; only the first lines of each are read now.
 
@@ -47,6 +51,8 @@ def read_csv(
         Column of sample weights.
     features : str or list of str, optional
         Columns of X, in this order; by default all others.
+    storage_options : mapping, optional
+        What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def read_csv(
       features (2, float64): a, b
       target: y
     """
-    files = find_files(path, ".csv", ".csv.gz")
+    files = find_files(path, ".csv", ".csv.gz", storage_options=storage_options)
     with ThreadPoolExecutor(HEADER_THREADS, "flowml-headers") as pool:
         heads = list(pool.map(_read_head, files))
     columns = choose_columns(heads[0].names, files[0].url, target, weight, features)

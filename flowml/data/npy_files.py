@@ -11,12 +11,17 @@ from flowml.data.arrays import BLOCK_BYTES
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
 from flowml.data.dataset import Dataset, Part, starts
-from flowml.data.files import File, Paths, find_files
+from flowml.data.files import File, Paths, StorageOptions, find_files
 from flowml.data.schema import Schema
 from flowml.kernels.rows import Array, Block
 
 
-def read_npy(path: Paths, target: Paths | None = None, weight: Paths | None = None) -> Dataset:
+def read_npy(
+    path: Paths,
+    target: Paths | None = None,
+    weight: Paths | None = None,
+    storage_options: StorageOptions = None,
+) -> Dataset:
     """Describe ``.npy`` files as a Dataset; only their headers are read now.
 
     Parameters
@@ -27,6 +32,8 @@ def read_npy(path: Paths, target: Paths | None = None, weight: Paths | None = No
     target, weight : str, Path or list of them, optional
         Arrays of shape (n_rows,) or (n_rows, n_targets), and (n_rows,): as many files as X has,
         with the same row counts.
+    storage_options : mapping, optional
+        What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
     Returns
     -------
@@ -50,9 +57,11 @@ def read_npy(path: Paths, target: Paths | None = None, weight: Paths | None = No
       features (3, float32): without names
       target: without name
     """
-    X = [_read_header(file) for file in find_files(path, ".npy")]
-    y = None if target is None else [_read_header(file) for file in find_files(target, ".npy")]
-    w = None if weight is None else [_read_header(file) for file in find_files(weight, ".npy")]
+    X = _read_headers(path, storage_options)
+    y, w = (
+        None if place is None else _read_headers(place, storage_options)
+        for place in (target, weight)
+    )
     for others, name in ((y, "target"), (w, "weight")):
         if others is not None:
             _check_rows(X, others, name)
@@ -143,6 +152,10 @@ class NpyRows(Reader):
         """Read the block."""
         arrays = (self.X, self.y, self.weight)
         return self.assemble(*(None if a is None else a.read(self.low, self.high) for a in arrays))
+
+
+def _read_headers(paths: Paths, options: StorageOptions) -> list[Npy]:
+    return [_read_header(file) for file in find_files(paths, ".npy", storage_options=options)]
 
 
 def _read_header(file: File) -> Npy:

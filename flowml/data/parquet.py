@@ -1,5 +1,6 @@
 """Parquet: one block for each row group, straight from pyarrow into an array."""
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
 from flowml.data.columns import Columns, Names, choose_columns, not_numeric
 from flowml.data.dataset import Dataset, Part, starts
-from flowml.data.files import File, Paths, find_files
+from flowml.data.files import File, Paths, StorageOptions, find_files
 from flowml.data.fill_rows import fill_rows
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.scratch import row_space
@@ -25,10 +26,16 @@ BATCH_BYTES = 32 << 20
 """Columns are decoded in batches of at most this size: a huge row group isn't held twice."""
 
 FOOTER_THREADS = 8
+PARTITION = re.compile(r"([^/=]+)=([^/]*)/")
+"""A folder of a Hive-partitioned data set, and what it says of its files."""
 
 
 def read_parquet(
-    path: Paths, target: Names = None, weight: str | None = None, features: Names = None
+    path: Paths,
+    target: Names = None,
+    weight: str | None = None,
+    features: Names = None,
+    storage_options: StorageOptions = None,
 ) -> Dataset:
     """Describe Parquet files as a Dataset; only their footers are read now.
 
@@ -45,6 +52,8 @@ def read_parquet(
         Column of sample weights.
     features : str or list of str, optional
         Columns of X, in this order; by default all others but a pandas index.
+    storage_options : mapping, optional
+        What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
     Returns
     -------
@@ -53,7 +62,8 @@ def read_parquet(
     Raises
     ------
     ValueError
-        If a file is missing or cut short, files differ in their columns, or a column isn't there.
+        If a file is missing or cut short, files differ in their columns, a column isn't there, or
+        one is kept in the names of folders (``year=2026/…``).
     TypeError
         If a column isn't numeric.
 
@@ -70,7 +80,7 @@ def read_parquet(
       features (2, float64): median_income, housing_median_age
       target: median_house_value
     """
-    files = find_files(path, ".parquet", ".parq", ".pq")
+    files = find_files(path, ".parquet", ".parq", ".pq", storage_options=storage_options)
     with ThreadPoolExecutor(FOOTER_THREADS, "flowml-footers") as pool:
         footers = list(pool.map(read_footer, files))
     schemas = [footer.schema.to_arrow_schema() for footer in footers]
@@ -78,6 +88,8 @@ def read_parquet(
     columns = choose_columns(schemas[0].names, files[0].url, target, weight, features, index)
     for file, schema in zip(files, schemas, strict=True):
         _check_columns(file, schema, columns, files[0], schemas[0] if features is None else None)
+    if features is None:
+        _refuse_partitions(files, schemas[0].names)
     schema = columns.schema(_common_dtype(schemas, columns))
     groups = [
         (file, group, footer.row_group(group).num_rows)
@@ -205,6 +217,18 @@ def _check_columns(
             raise ValueError(
                 f"{file.url} has a column {name!r} that {first.url} has not: choose the columns "
                 "with features="
+            )
+
+
+def _refuse_partitions(files: Sequence[File], names: Sequence[str]) -> None:
+    """Refuse columns in the names of folders: a model without them isn't what was asked for."""
+    for name, _ in PARTITION.findall(files[0].url):
+        found = {dict(PARTITION.findall(file.url)).get(name) for file in files}
+        if len(found) > 1 and name not in names:
+            raise ValueError(
+                f"{files[0].url} lies in a folder for one value of {name!r}, and columns in the "
+                "names of folders aren't read: write it into the files, or leave it out by naming "
+                "the other columns with features="
             )
 
 

@@ -11,7 +11,7 @@ from dask.base import tokenize
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
 from flowml.data.dataset import Dataset, Part, starts
-from flowml.data.files import NoSuchFileError, find_files
+from flowml.data.files import NoSuchFileError, StorageOptions, find_files
 from flowml.data.schema import Schema
 from flowml.kernels.rows import Block
 
@@ -24,7 +24,10 @@ Location: TypeAlias = str | PathLike[str]
 
 
 def read_zarr(
-    path: Location, target: Location | None = None, weight: Location | None = None
+    path: Location,
+    target: Location | None = None,
+    weight: Location | None = None,
+    storage_options: StorageOptions = None,
 ) -> Dataset:
     """Describe Zarr arrays as a Dataset; only their metadata are read now.
 
@@ -36,6 +39,8 @@ def read_zarr(
         An array of shape (n_rows, n_features): a folder, ``store.zarr/name``, or a URL.
     target, weight : str or Path, optional
         Arrays of shape (n_rows,) or (n_rows, n_targets), and (n_rows,).
+    storage_options : mapping, optional
+        What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
     Returns
     -------
@@ -64,8 +69,9 @@ def read_zarr(
     """
     if zarr is None:
         raise ImportError("read_zarr needs zarr: pip install 'flowml[zarr]'")
-    X = _open(path)
-    y, w = (None if place is None else _open(place) for place in (target, weight))
+    options = dict(storage_options or {})
+    X = _open(path, options)
+    y, w = (None if place is None else _open(place, options) for place in (target, weight))
     schema = _schema(X, y, w)
     n_rows, size = X.shape[0], X.chunks[0]
     ranges = [(low, min(low + size, n_rows)) for low in range(0, max(n_rows, 1), size)]
@@ -79,11 +85,12 @@ def read_zarr(
         )
         for number, (low, high) in enumerate(ranges)
     )
-    return Dataset(schema, parts, "Zarr", lambda: _identify((path, target, weight)))
+    return Dataset(schema, parts, "Zarr", lambda: _identify((path, target, weight), options))
 
 
-def _identify(paths: Sequence[Location | None]) -> str:
-    return tokenize("zarr", [None if path is None else find_files(path, "") for path in paths])
+def _identify(paths: Sequence[Location | None], options: dict[str, Any]) -> str:
+    found = (path and find_files(path, "", storage_options=options) for path in paths)
+    return tokenize("zarr", list(found))
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,9 @@ class ZarrRows(Reader):
         return self.assemble(*(None if array is None else array[rows] for array in self.arrays))
 
 
-def _open(path: Location) -> Any:
+def _open(path: Location, options: dict[str, Any]) -> Any:
     try:
-        return zarr.open_array(str(path), mode="r")
+        return zarr.open_array(str(path), mode="r", storage_options=options or None)
     except FileNotFoundError as error:
         raise NoSuchFileError(f"there is no Zarr array {path}: {error}") from error
     except ValueError as error:
