@@ -32,8 +32,8 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
         If a column isn't numeric.
     """
     X = one_chunk_of_columns(X.optimize() if is_dataframe_like(X) else X)
-    y = None if y is None else _aligned(y, X, "y")
-    weight = None if weight is None else _aligned(weight, X, "sample_weight")
+    y = None if y is None else aligned(y, X, "y")
+    weight = None if weight is None else aligned(weight, X, "sample_weight")
     schema = describe(X, y, weight)
     rows = _block_rows(X)
     keys = [_row_keys(collection) for collection in (X, y, weight)]
@@ -83,7 +83,7 @@ def _row_keys(collection: Any) -> list[Any] | None:
     return [key[0] if isinstance(key, list) else key for key in keys]
 
 
-def _aligned(values: Any, X: Any, name: str) -> Any:
+def aligned(values: Any, X: Any, name: str) -> Any:
     """Cut y or the weights as X is cut."""
     rows = _block_rows(X)
     if not is_dask_collection(values):

@@ -4,7 +4,7 @@ from inspect import signature
 from typing import Any, TypeVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 Plain = TypeVar("Plain", bound=BaseEstimator)
@@ -44,3 +44,15 @@ def to_sklearn(model: Any, kind: type[Plain]) -> Plain:
             value = getattr(model, name)
             setattr(plain, name, value.copy() if isinstance(value, np.ndarray) else value)
     return plain
+
+
+def to_sklearn_glm(model: Any, kind: type[Plain]) -> Plain:
+    """Return scikit-learn's generalised linear model.
+
+    What it keeps beside the coefficients it sets itself, in a fit to two rows of nothing.
+    """
+    plain = to_sklearn(model, kind)
+    shell: Any = clone(plain)
+    shell.fit(np.zeros((2, model.n_features_in_)), np.ones(2))
+    vars(shell).update(vars(plain))
+    return shell
