@@ -10,6 +10,7 @@ from flowml.kernels.mixed import Mixed
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Derivatives, Loss
 
 SLICE_BYTES = 1 << 20
@@ -66,7 +67,7 @@ class Target(NamedTuple):
         if self.offset is None:
             return 0.0
         assert rows.y is not None
-        column = rows.y[:, [self.offset.column]]
+        column = rows.y.reshape(len(rows.y), -1)[:, [self.offset.column]]
         return np.log(column) if self.offset.logarithm else column
 
 
@@ -116,6 +117,9 @@ class LossSums(NamedTuple):
         :math:`\max_i |g_i|` over rows of a weight above zero.
     broken : int
         Slices that hold a NaN or infinity.
+    pearson : float
+        :math:`\sum_i w_i g_i^2 / h_i`, which with expected curvature is Pearson's statistic; 0
+        where the loss's dispersion is known.
     """
 
     weight: float
@@ -125,6 +129,7 @@ class LossSums(NamedTuple):
     curvature: Array | None
     largest: float
     broken: int
+    pearson: float = 0.0
 
 
 def summarise_gradient(ask: Point, rows: Rows) -> LossSums:
@@ -152,6 +157,7 @@ def merge(left: LossSums, right: LossSums) -> LossSums:
         curvature,
         max(left.largest, right.largest),
         left.broken + right.broken,
+        left.pearson + right.pearson,
     )
 
 
@@ -166,7 +172,9 @@ LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
 
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
     outputs = ask.loss.n_outputs
-    total, value, spread, largest, broken = 0.0, 0.0, 0.0, 0.0, 0
+    total, value, spread, largest, broken, pearson = 0.0, 0.0, 0.0, 0.0, 0, 0.0
+    likelihood = likelihood_of(ask.loss)
+    dispersed = likelihood is not None and likelihood.dispersion is None
     gradient = np.zeros((outputs, len(ask.center) + 1))
     for part in slices(rows, slice_rows(rows)):
         X, (y, weight) = ask.columns(part.X), ask.target.read(part)
@@ -179,13 +187,16 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
             slope = derivatives.gradient.reshape(len(eta), outputs)
             weighted = weight[:, np.newaxis] * slope
             spread += float(np.vdot(weighted, slope))
+            if dispersed:
+                ratio = np.square(derivatives.gradient) / derivatives.curvature
+                pearson += float(weight @ np.where(weight > 0, ratio, 0.0))
             largest = max(largest, float(np.abs(slope[weight > 0]).max(initial=0.0)))
             gradient[:, :-1] += (X.T @ weighted).T
             gradient[:, -1] += weighted.sum(axis=0)
             if curvature is not None:
                 _add_curvature(X, weight, derivatives, ask.center, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
-    return LossSums(total, value, spread, gradient, curvature, largest, broken)
+    return LossSums(total, value, spread, gradient, curvature, largest, broken, pearson)
 
 
 def slice_rows(rows: Rows) -> int:

@@ -14,23 +14,26 @@ from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.level_weights import LevelWeights
-from flowml.kernels.linear_loss import LOSS_CURVATURE, SLICE_BYTES, Point, Target
+from flowml.kernels.linear_loss import SLICE_BYTES, Offset, Target
 from flowml.kernels.sample import SAMPLE
 from flowml.linear_model import survey as first_look
 from flowml.linear_model.categorical import (
     CategoricalEncoding,
+    adopt_encoding,
     check_categorical,
-    make_encoding,
     spread_of_levels,
 )
+from flowml.linear_model.convergence import problem_of
+from flowml.linear_model.evidence import Described
 from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
-from flowml.linear_model.solver_choice import SOLVERS
+from flowml.linear_model.solver_choice import SOLVERS, choose_solver, planned
 from flowml.linear_model.survey import Survey, sample_ask
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.penalty import Penalty
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.objective import Objective
+from flowml.solvers.solver import Solver
 
 SEEDS = 1 << 31
 
@@ -52,6 +55,7 @@ class LinearPredictor(PassEstimator):
     warm_start: bool
     categorical: CategoricalEncoding | None = None
     random_state: Any
+    _described: Described
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
@@ -74,26 +78,41 @@ class LinearPredictor(PassEstimator):
         ValueError, TypeError
             If input or a parameter can't be used, naming what and where.
         """
-        with self._training(X, y, sample_weight) as session, one_blas_thread():
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, **beside: Any) -> Self:
+        """Fit the model; `beside` goes to `_dataset`."""
+        with self._training(X, y, sample_weight, **beside) as session, one_blas_thread():
             dataset = session.runtime.dataset
-            minimum = follow(session, self._procedure(dataset.schema, dataset.n_rows))
-            self._adopt(minimum, dataset.schema.dtype)
+            schema = dataset.schema
+            minimum = follow(session, self._procedure(schema, dataset.n_rows, describe=True))
+            self._adopt(minimum, schema.dtype)
+            assert minimum.described is not None
+            self._described = minimum.described._replace(
+                target_names=schema.target_names, categorical=schema.categorical
+            )
             self._warn(minimum)
         return self
 
-    def _procedure(self, schema: Schema, n_rows: int | None) -> Procedure[Minimum]:
-        """Look once, then minimise."""
+    def _procedure(
+        self, schema: Schema, n_rows: int | None, describe: bool = False
+    ) -> Procedure[Minimum]:
+        """Look once, then minimise; keep what a summary is made from if it is to be described."""
         seed = int(check_random_state(self.random_state).randint(SEEDS))
         labels = self.needs.labels
-        survey = yield from first_look.survey(schema, n_rows, self.fit_intercept, labels, seed)
-        loss, target = self._loss(survey), self._target(survey)
+        check = self._target_check(schema)
+        survey = yield from first_look.survey(
+            schema, n_rows, self.fit_intercept, labels, seed, check
+        )
+        loss, offset = self._loss(survey), self._offset(schema)
+        target = self._target(survey)._replace(offset=offset)
         objective = Objective(
             loss, self._penalty(survey), target, survey.center, survey.spread, self.fit_intercept
         )
         if survey.levels is not None:
             objective = self._with_categories(objective, survey.levels, schema)
-        options = Options(self.solver, self.tol, self.max_iter)
         warm = self._warm_parameters(objective) if self.warm_start else None
+        options = self._options()._replace(describe=describe)
         return (yield from minimise(objective, survey, options, warm))
 
     def _loss(self, survey: Survey) -> Loss:
@@ -108,18 +127,26 @@ class LinearPredictor(PassEstimator):
         """Return how y is read."""
         return Target()
 
+    def _offset(self, schema: Schema) -> Offset | None:
+        """Return which column of y is an offset."""
+        return None
+
+    def _target_check(self, schema: Schema) -> Solver | None:
+        """Return what refuses targets that the loss can't take."""
+        return None
+
     def _with_categories(
         self, objective: Objective, levels: LevelWeights, schema: Schema
     ) -> Objective:
         """Give each label of the categorical columns a coefficient."""
-        penalised = objective.is_penalised
-        self.encoding_ = make_encoding(self.categorical, levels, schema, penalised)
-        widths = np.zeros(self.encoding_.n_columns - self.encoding_.n_numeric)
+        encoding = adopt_encoding(self, levels, schema, objective.is_penalised)
+        assert encoding is not None
+        widths = np.zeros(encoding.n_columns - encoding.n_numeric)
         return replace(
             objective,
             center=np.append(objective.center, widths),
-            scale=np.append(objective.scale, spread_of_levels(levels, self.encoding_)),
-            encoding=self.encoding_,
+            scale=np.append(objective.scale, spread_of_levels(levels, encoding)),
+            encoding=encoding,
         )
 
     def _adopt(self, minimum: Minimum, dtype: Any) -> None:
@@ -142,48 +169,58 @@ class LinearPredictor(PassEstimator):
         theta = objective.parameters(coef, intercept)
         return theta if theta.shape == objective.shape else None
 
+    def _options(self) -> Options:
+        return Options(self.solver, self.tol, self.max_iter)
+
     def _check(self, dataset: Dataset) -> None:
         check_flags(self, "fit_intercept", "warm_start")
         check_categorical(self)
         check_number(self, "tol", 0.0)
         check_integer(self, "max_iter", 1)
-        check_choice(self, "solver", ("auto", *SOLVERS))
+        self._choose_solver(dataset.schema)
         check_random_state(self.random_state)
 
     def _warn(self, minimum: Minimum) -> None:
         if minimum.converged:
             return
-        name = type(self).__name__
-        if minimum.separated:
-            problem = (
-                "the classes are perfectly separated, so that without a penalty the coefficients "
-                "grow for ever: set a finite C"
-            )
-        elif minimum.n_iter + 1 >= self.max_iter:
-            problem = (
-                f"after max_iter={self.max_iter} passes the steepest way down is still "
-                f"{minimum.violation:.1e}, above tol={self.tol}: raise max_iter or tol"
-            )
-        else:
-            problem = (
-                f"no step lowers the objective any more at {minimum.violation:.1e}, above "
-                f"tol={self.tol}: scale the columns, or raise tol"
-            )
-        warnings.warn(f"{name} did not converge: {problem}", ConvergenceWarning, stacklevel=3)
+        names = getattr(self, "feature_names_in_", None)
+        n_coefs = minimum.coef.shape[1]
+        if names is None or len(names) != n_coefs:
+            names = [f"x{place}" for place in range(n_coefs)]
+        problem = problem_of(minimum, self._options(), names)
+        warnings.warn(
+            f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=3
+        )
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
         p, ask = schema.n_features, sample_ask(schema, None, 0)
-        loss = self._assumed_loss()
-        parameters = loss.n_outputs * (p + 1)
-        nothing = np.zeros((loss.n_outputs, p))
-        point = Point(loss, Target(), nothing, nothing[:, 0], nothing[0])
-        sample = 3 * 8 * ask.limit * (p + 1)
-        work = 8 * SLICE_BYTES + 3 * 8 * parameters**2
+        loss, (name, reason) = self._assumed_loss(), self._choose_solver(schema)
+        solver = planned(name, loss, p, self.max_iter)
+        held = loss.n_outputs * (p + 1) * (loss.n_outputs * (p + 1) if name == "newton" else 8)
+        sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 3 * 8 * held
         return [
             Stage(first_look.STAGE, SAMPLE, ask, 1, sample),
-            Stage(STAGE, LOSS_CURVATURE, point, self.max_iter, work),
+            Stage(
+                STAGE,
+                solver.fold,
+                solver.ask(solver.init()),
+                solver.max_passes,
+                work,
+                note=f"{name}: {reason}",
+            ),
         ]
+
+    def _choose_solver(self, schema: Schema) -> tuple[str, str]:
+        """Choose from what is known before the data are seen, or say why it can't be done."""
+        check_choice(self, "solver", ("auto", *SOLVERS))
+        n_parameters = self._assumed_loss().n_outputs * (schema.n_features + self.fit_intercept)
+        return choose_solver(self.solver, n_parameters, self._has_kinks)
+
+    @property
+    def _has_kinks(self) -> bool:
+        """Whether the penalty holds absolute values or bounds."""
+        return bool(getattr(self, "l1_ratio", 0.0))
 
     def _assumed_loss(self) -> Loss:
         """Return a loss of the size that is expected before the data are seen."""

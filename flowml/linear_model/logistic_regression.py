@@ -11,6 +11,7 @@ from flowml.data.dataset import Dataset
 from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
+from flowml.linear_model.glm_summary import GlmSummary
 from flowml.linear_model.linear_classifier import LinearClassifier
 from flowml.linear_model.survey import Survey
 from flowml.losses.logistic import LogisticLoss
@@ -21,7 +22,7 @@ from flowml.penalties.elastic_net import ElasticNet
 from flowml.prediction import apply
 
 
-class LogisticRegression(LinearClassifier):
+class LogisticRegression(GlmSummary, LinearClassifier):
     r"""Logistic regression with an elastic-net penalty, of two classes or more.
 
     Finds the coefficients b and intercepts a that minimise

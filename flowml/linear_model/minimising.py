@@ -7,6 +7,7 @@ import numpy as np
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
+from flowml.linear_model.evidence import Described, gather
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey
 from flowml.solvers.in_memory import solve_in_memory
@@ -29,11 +30,14 @@ class Options(NamedTuple):
         Stop at an `Objective.violation` of at most this.
     max_iter : int
         Most passes.
+    describe : bool
+        Whether to keep what a summary is made from, for which a pass may be taken.
     """
 
     solver: str
     tol: float
     max_iter: int
+    describe: bool = False
 
 
 class Minimum(NamedTuple):
@@ -51,7 +55,15 @@ class Minimum(NamedTuple):
         Steps on the sample before.
     value, violation : float
         The objective, and how far it is from its minimum.
-    converged, separated : bool
+    converged : bool
+    separated : bool
+        Whether there is no minimum, as some predictor makes no mistake.
+    stuck : bool
+        Whether no step lowered the objective any more.
+    growing : tuple of int
+        Places of the coefficients that grow for ever, where they separate some of the rows only.
+    described : Described or None
+        What a summary is made from, where it was asked for.
     """
 
     coef: Array
@@ -64,6 +76,9 @@ class Minimum(NamedTuple):
     violation: float
     converged: bool
     separated: bool
+    stuck: bool = False
+    growing: tuple[int, ...] = ()
+    described: Described | None = None
 
 
 def minimise(
@@ -90,7 +105,12 @@ def minimise(
     elif survey.is_thin:
         start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
     state = yield Step(STAGE, make(objective, start, options.tol, options.max_iter))
-    coef, intercept = objective.coefficients(state.theta)
+    theta, described = state.theta, None
+    if options.describe:
+        theta, evidence = yield from gather(objective, survey, state, options.tol)
+        target, encoding = objective.target, objective.encoding
+        described = Described(evidence, name, objective.loss, target, encoding)
+    coef, intercept = objective.coefficients(theta)
     if objective.loss.shift_invariant:
         intercept = intercept - intercept.mean()  # only their differences count
     return Minimum(
@@ -104,7 +124,14 @@ def minimise(
         state.violation,
         state.converged,
         state.separated,
+        state.stuck,
+        _places(getattr(state, "growing", None)),
+        described,
     )
+
+
+def _places(growing: Array | None) -> tuple[int, ...]:
+    return () if growing is None else tuple(np.flatnonzero(growing).tolist())
 
 
 def _without_features(objective: Objective, sample: Block) -> Array:

@@ -22,6 +22,10 @@ CAUTION = 0.1
 """What is foreseen may be wrong by a factor of ten."""
 SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
+TAIL = 0.03
+"""How near to 1 / e the slope's fall along two steps has to be to tell a loss's tail."""
+MOST_OF = 0.1
+"""Share of the longest component of a step above which a column is named."""
 COLLINEAR = 1e-12
 """Share of the largest eigenvalue below which a direction is taken to be flat."""
 
@@ -48,7 +52,16 @@ class NewtonState(NamedTuple):
     n_passes : int
     converged, stuck : bool
     separated : bool
-        Whether the steps would go on for ever, as some predictor makes no mistake.
+        Whether the steps would go on for ever, as there is no minimum.
+    slowing : float
+        The slope along the last step at its end, as a share of that at its beginning: near a
+        minimum about 0, in the tail of a loss that falls for ever 1 / e.
+    growing : ndarray of shape (n_features,), bool, or None
+        Columns whose coefficients grow for ever, where they separate some of the rows only.
+    seen : ndarray of the shape of `theta`, or None
+        The last accepted point that a pass looked at.
+    sums : LossSums or None
+        What it saw there.
     """
 
     theta: Array
@@ -62,6 +75,10 @@ class NewtonState(NamedTuple):
     converged: bool
     stuck: bool
     separated: bool = False
+    slowing: float = 0.0
+    growing: Array | None = None
+    seen: Array | None = None
+    sums: LossSums | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +145,15 @@ class Newton:
             share = state.share / 2
             return state._replace(share=share, stuck=share < LEAST_SHARE)
         violation = self.objective.violation(tried, evaluation)
-        step = _model_step(self.objective, evaluation, tried, self.tol)
+        step = model_step(self.objective, evaluation, tried, self.tol)
         promise = _promise(evaluation, self.objective.price, tried, step)
         separated = evaluation.separated and not self.objective.is_penalised
         # a last step that is sure to be good is taken without another pass to look at it
         after = _next_violation(state, violation, self.objective.loss.expected_curvature)
         converged = not separated and min(violation, after / CAUTION) <= self.tol
+        slowing, growing = self._slowing(state, evaluation), None
+        if converged and _is_tail(state.slowing) and _is_tail(slowing):
+            growing, converged, separated = _growing(state.step), False, True
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         return NewtonState(
             theta,
@@ -147,6 +167,10 @@ class Newton:
             converged,
             stuck=separated or (not converged and -promise <= ROUNDING * abs(evaluation.value)),
             separated=separated,
+            slowing=slowing,
+            growing=growing,
+            seen=tried,
+            sums=summary,
         )
 
     def done(self, state: NewtonState) -> bool:
@@ -156,6 +180,25 @@ class Newton:
     def progress(self, state: NewtonState) -> Progress:
         """Report the objective, and the violation that the tolerance is about."""
         return Progress(state.value, state.violation)
+
+    def _slowing(self, state: NewtonState, evaluation: Evaluation) -> float:
+        """Return `NewtonState.slowing` where it tells of separation."""
+        loss = self.objective.loss
+        sided = loss.separation > 0.0 and not loss.expected_curvature
+        if not sided or self.objective.is_penalised or state.share < 1.0 or state.promise == 0.0:
+            return 0.0
+        return float(np.vdot(evaluation.gradient, state.step)) / state.promise
+
+
+def _is_tail(slowing: float) -> bool:
+    return abs(slowing - np.exp(-1.0)) < TAIL
+
+
+def _growing(step: Array) -> Array:
+    """Return the columns along which a step that never gets shorter leads."""
+    lengths = np.abs(step[:, :-1]).max(axis=0, initial=0.0)
+    growing: Array = lengths > MOST_OF * lengths.max(initial=0.0)
+    return growing
 
 
 def _next_violation(state: NewtonState, violation: float, expected_curvature: bool) -> float:
@@ -170,7 +213,7 @@ def _next_violation(state: NewtonState, violation: float, expected_curvature: bo
     return float(violation * (factor if expected_curvature else factor**2))
 
 
-def _model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol: float) -> Array:
+def model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol: float) -> Array:
     """Return the step to the minimum of the second-order model."""
     H, g, penalty = evaluation.curvature, evaluation.gradient, objective.price
     assert H is not None

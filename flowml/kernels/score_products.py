@@ -1,0 +1,187 @@
+"""Products of the rows' scores: what robust standard errors are made of."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from flowml.kernels.fold import Fold
+from flowml.kernels.linear_loss import Point, predictor, slice_rows
+from flowml.kernels.one_hot import OneHot
+from flowml.kernels.products import add_pair_products, add_weighted_products
+from flowml.kernels.rows import Array, Matrix, Rows, Slice, is_sparse, slices
+
+
+class ScoreAsk(NamedTuple):
+    r"""What is asked of the rows.
+
+    Attributes
+    ----------
+    point : Point
+        Loss, target and coefficients.
+    root : ndarray of shape (n_features + 1, rank) or None
+        R with :math:`R R^\top` the inverse curvature: scores are divided by a power of
+        :math:`1 - w_i h_i \\|R^\\top z_i\\|^2`, one less a row's leverage.
+    power : float
+        The power of it.
+    group : int or None
+        The column of y that holds the rows' groups, whose scores are summed first.
+    target : int
+        Which of the other columns of y is the target, where the point doesn't say.
+    """
+
+    point: Point
+    root: Array | None = None
+    power: float = 0.0
+    group: int | None = None
+    target: int = 0
+
+
+class ScoreProducts(NamedTuple):
+    r"""Sums over rows, with scores :math:`s_i = w_i g_i \otimes z_i`, :math:`z_i = [x_i - c, 1]`.
+
+    Attributes
+    ----------
+    rows, weight : float
+        Of a weight above zero.
+    value, pearson : float
+        :math:`\sum_i w_i \ell_i` and :math:`\sum_i w_i g_i^2 / h_i`
+    curvature : ndarray of shape (n_outputs * (n_features + 1),) twice
+        :math:`\sum_i w_i\, h_i \otimes z_i z_i^\top`
+    products : ndarray of that shape
+        :math:`\sum_i s_i s_i^\top`, or zero where scores are summed by group.
+    groups : ndarray of shape (n_groups,)
+        Sorted; empty unless asked for.
+    scores : ndarray of shape (n_groups, n_outputs * (n_features + 1))
+        The sum of each group's scores.
+    broken : int
+        Slices that hold a NaN or infinity.
+    """
+
+    rows: float
+    weight: float
+    value: float
+    pearson: float
+    curvature: Array
+    products: Array
+    groups: Array
+    scores: Array
+    broken: int
+
+
+def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
+    """Sum slice by slice."""
+    point = ask.point
+    outputs, size = point.loss.n_outputs, len(point.center) + 1
+    count, total, value, pearson, broken = 0.0, 0.0, 0.0, 0.0, 0
+    curvature, products = np.zeros((2, outputs * size, outputs * size))
+    groups, sums = np.empty(0), np.empty((0, outputs * size))
+    for part in slices(rows, slice_rows(rows)):
+        labels, part = _read(ask, part)
+        X, (y, weight) = point.columns(part.X), point.target.read(part)
+        eta = predictor(point, X, part)
+        broken += not np.isfinite(eta.sum() + weight.sum() + y.sum() + labels.sum())
+        derivatives = point.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
+        count += float(np.count_nonzero(weight))
+        total += float(weight.sum())
+        value += float(weight @ derivatives.value)
+        slope = weight[:, np.newaxis] * derivatives.gradient.reshape(len(eta), outputs)
+        bend = (weight * derivatives.curvature.T).T
+        if outputs == 1:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = slope[:, 0] * derivatives.gradient / derivatives.curvature
+            pearson += float(np.where(weight > 0, ratio, 0.0).sum())
+            slope /= (_remaining(ask, X, bend) ** ask.power)[:, np.newaxis]
+        _add(X, bend, point.center, curvature)
+        if ask.group is not None:
+            groups, sums = _join(groups, sums, *_by_group(X, slope, labels, point.center))
+        else:
+            _add(X, slope[:, 0] ** 2 if outputs == 1 else _pairs(slope), point.center, products)
+    return ScoreProducts(count, total, value, pearson, curvature, products, groups, sums, broken)
+
+
+def merge(left: ScoreProducts, right: ScoreProducts) -> ScoreProducts:
+    """Add two up; groups that are in both are one."""
+    return ScoreProducts(
+        left.rows + right.rows,
+        left.weight + right.weight,
+        left.value + right.value,
+        left.pearson + right.pearson,
+        left.curvature + right.curvature,
+        left.products + right.products,
+        *_join(left.groups, left.scores, right.groups, right.scores),
+        left.broken + right.broken,
+    )
+
+
+def finite(summary: ScoreProducts) -> bool:
+    """Tell whether the rows were finite."""
+    return summary.broken == 0
+
+
+SCORE_PRODUCTS = Fold(summarise, merge, finite=finite)
+
+
+def _read(ask: ScoreAsk, part: Slice) -> tuple[Array, Slice]:
+    """Return the rows' groups, and the rows with the target that is asked for."""
+    y = part.y
+    assert y is not None
+    labels = np.zeros(0)
+    if ask.group is not None:
+        labels, y = y[:, ask.group], np.delete(y, ask.group, axis=1)
+    if y.ndim == 2 and ask.point.target.offset is None:
+        y = y[:, ask.target]
+    return labels, part._replace(y=y)
+
+
+def _remaining(ask: ScoreAsk, X: Matrix, bend: Array) -> Array:
+    """Return one less each row's leverage."""
+    if ask.root is None:
+        return np.ones(len(bend))
+    constant = ask.root[-1] - ask.point.center @ ask.root[:-1]
+    squares: Array = np.square(X @ ask.root[:-1] + constant).sum(axis=1)
+    return np.maximum(1.0 - bend * squares, np.finfo(float).eps)
+
+
+def _add(X: Matrix, weight: Array, center: Array, products: Array) -> None:
+    add = add_weighted_products if weight.ndim == 1 else add_pair_products
+    add(X, weight, center, products)
+
+
+def _pairs(slope: Array) -> Array:
+    pairs: Array = slope[:, :, np.newaxis] * slope[:, np.newaxis, :]
+    return pairs
+
+
+def _by_group(X: Matrix, slope: Array, labels: Array, center: Array) -> tuple[Array, Array]:
+    """Sum the scores of each group of a slice."""
+    groups, code = np.unique(labels, return_inverse=True)
+    n_rows, outputs = slope.shape
+    sums = np.empty((len(groups), outputs, len(center) + 1))
+    for output in range(outputs):
+        share = slope[:, output]
+        members = sp.csr_array((share, (code, np.arange(n_rows))), (len(groups), n_rows))
+        if isinstance(X, OneHot):
+            n_numeric = X.dense.shape[1]
+            sums[:, output, :n_numeric] = members @ X.dense
+            sums[:, output, n_numeric:-1] = 0.0
+            row, column = np.nonzero(X.codes >= 0)
+            np.add.at(sums[:, output], (code[row], X.codes[row, column]), share[row])
+        else:
+            product = members @ X
+            sums[:, output, :-1] = product.toarray() if is_sparse(X) else product
+        sums[:, output, -1] = members.sum(axis=1)
+    sums[:, :, :-1] -= sums[:, :, -1:] * center
+    return groups, sums.reshape(len(groups), -1)
+
+
+def _join(left: Array, left_sums: Array, right: Array, right_sums: Array) -> tuple[Array, Array]:
+    """Add the sums of equal groups."""
+    groups, code = np.unique(np.concatenate([left, right]), return_inverse=True)
+    if len(groups) == len(left):
+        sums = left_sums.copy()
+    else:
+        sums = np.zeros((len(groups), left_sums.shape[1]))
+        sums[code[: len(left)]] = left_sums
+    np.add.at(sums, code[len(left) :], right_sums)
+    return groups, sums

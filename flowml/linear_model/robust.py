@@ -1,0 +1,147 @@
+"""Robust standard errors of linear models: one pass over the rows, and their groups beside y."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flowml.data.adopt import is_lazy
+from flowml.data.beside import beside_target, two_columns
+from flowml.data.dataset import Dataset, Part
+from flowml.estimator import PassEstimator, adopt
+from flowml.kernels.linear_loss import Point
+from flowml.kernels.rows import Array, Block
+from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk, ScoreProducts
+from flowml.runtimes.blas import one_blas_thread
+from flowml.solvers.glm_statistics import CLUSTER, LEVERAGE_POWERS, Evidence, inverse_root
+
+NONROBUST = "nonrobust"
+
+
+def check_kind(cov_type: str | None, X: Any, groups: Any) -> str:
+    """Return the kind of covariance that is asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or what it needs isn't given.
+    """
+    kind = NONROBUST if cov_type is None else cov_type
+    if kind != NONROBUST and kind not in LEVERAGE_POWERS:
+        allowed = ", ".join(map(repr, (NONROBUST, *LEVERAGE_POWERS)))
+        raise ValueError(f"cov_type={cov_type!r}: must be {allowed}")
+    if kind != NONROBUST and X is None:
+        raise ValueError(f"cov_type={kind!r} needs the rows: summary(X, y, cov_type={kind!r})")
+    if kind == CLUSTER and groups is None:
+        raise ValueError(
+            "cov_type='cluster' needs groups=, the group of each row: an array or Dask collection "
+            "of shape (n_rows,), or of a Dataset the name of a target column"
+        )
+    if kind != CLUSTER and groups is not None:
+        raise ValueError(f"groups are for cov_type='cluster', not {kind!r}")
+    return kind
+
+
+def score_products(
+    estimator: PassEstimator,
+    point: Point,
+    evidence: Evidence,
+    rows: tuple[Any, Any, Any, Any],
+    kind: str,
+    target: int = 0,
+) -> ScoreProducts:
+    """Sum the scores over the rows at given coefficients.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose features X must have.
+    point : Point
+    evidence : Evidence
+        Of the fit: of its inverse curvature leverages are made.
+    rows : tuple
+        X, y, sample_weight and groups.
+    kind : str
+    target : int, default=0
+        Which column of y, where there are several.
+    """
+    power = LEVERAGE_POWERS.get(kind, 0.0)
+    root = None
+    if power:
+        if len(evidence.coef) > 1:
+            raise ValueError(f"cov_type={kind!r} is for models of one output: use 'HC1'")
+        if evidence.curvature is None:
+            raise ValueError(f"cov_type={kind!r} needs a fit by solver='newton': use 'HC1'")
+        root = inverse_root(evidence)
+    dataset, point, group = _with_groups(estimator, point, *rows)
+    ask = ScoreAsk(point, root, power, group, target)
+    with one_blas_thread():
+        summary: ScoreProducts = estimator._summarise(dataset, SCORE_PRODUCTS, ask)
+    if group is not None and len(summary.groups) < 2:
+        raise ValueError("groups holds one group only: clustered errors need at least 2")
+    return summary
+
+
+def with_scores(evidence: Evidence, sums: ScoreProducts) -> Evidence:
+    """Return the evidence of the rows just seen."""
+    return evidence._replace(
+        rows=sums.rows,
+        weight=sums.weight,
+        curvature=sums.curvature,
+        value=sums.value,
+        pearson=sums.pearson,
+    )
+
+
+def _with_groups(
+    estimator: PassEstimator, point: Point, X: Any, y: Any, sample_weight: Any, groups: Any
+) -> tuple[Dataset, Point, int | None]:
+    """Return the data with the rows' groups as a column of y, and which column that is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the input can't be used, or the groups don't belong to the rows.
+    """
+    if groups is None:
+        return estimator._dataset(X, y, sample_weight, reset=False), point, None
+    needs = replace(estimator.needs, one_target=False)
+    if isinstance(X, Dataset):
+        names = X.schema.target_names or ()
+        if not isinstance(groups, str) or groups not in names or len(names) < 2:
+            raise ValueError(
+                f"groups={groups!r}: of a Dataset it names one of its targets, which are "
+                f"{', '.join(names)}; read it with target=[..., {groups!r}]"
+            )
+        return adopt(estimator, X, y, sample_weight, needs, reset=False), point, names.index(groups)
+    if is_lazy(X):
+        both = two_columns(X, y, groups, "groups")
+        return adopt(estimator, X, both, sample_weight, needs, reset=False), point, 1
+    dataset = estimator._dataset(X, y, sample_weight, reset=False)
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    if len(codes) != dataset.n_rows:
+        raise ValueError(
+            f"X has {dataset.n_rows} rows and groups has {len(codes)}: they must be the same"
+        )
+    classes = point.target.classes
+    if classes is not None:
+        dataset = _as_codes(dataset, classes)
+        target = point.target._replace(classes=np.arange(len(classes), dtype=np.float64))
+        point = point._replace(target=target)
+    return beside_target(dataset, codes, "groups"), point, dataset.schema.n_targets
+
+
+def _as_codes(dataset: Dataset, classes: Array) -> Dataset:
+    """Replace labels in memory by their numbers, beside which a column of numbers can lie."""
+    parts = []
+    for part in dataset.parts:
+        block = part.source
+        assert isinstance(block, Block)
+        assert block.y is not None
+        unknown = ~np.isin(block.y, classes)
+        if unknown.any():
+            label = block.y[unknown][0]
+            raise ValueError(f"y holds the label {label!r}, which fit hasn't seen")
+        codes = np.searchsorted(classes, block.y).astype(np.float64)
+        parts.append(Part(block._replace(y=codes), part.rows, part.nbytes))
+    return replace(dataset, parts=tuple(parts))
