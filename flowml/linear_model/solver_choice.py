@@ -8,6 +8,7 @@ import numpy as np
 from flowml.kernels.linear_loss import Target
 from flowml.losses.loss import Loss
 from flowml.penalties.elastic_net import ElasticNet
+from flowml.solvers.admm import Admm
 from flowml.solvers.fista import Fista
 from flowml.solvers.lbfgs import Lbfgs
 from flowml.solvers.newton import Newton
@@ -42,6 +43,7 @@ SOLVERS = {
     "newton": Method(Newton, takes_kinks=True, has_curvature=True),
     "lbfgs": Method(Lbfgs, takes_kinks=False, has_curvature=False),
     "fista": Method(Fista, takes_kinks=True, has_curvature=False),
+    "admm": Method(Admm, takes_kinks=True, has_curvature=True),
 }
 
 
