@@ -186,7 +186,8 @@ class HuberRegressor(LinearRegressor):
         outlying = partial(_outlying, self.coef_, self.intercept_, limit, encoding)
         if dataset.is_lazy:
             return map_blocks(dataset, outlying, np.empty(0, dtype=bool))
-        return np.concatenate([outlying(part.source) for part in dataset.parts])
+        blocks = [part.source for part in dataset.parts if isinstance(part.source, Block)]
+        return np.concatenate([outlying(block) for block in blocks])
 
     def _check(self, dataset: Dataset) -> None:
         super()._check(dataset)
