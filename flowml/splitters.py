@@ -314,17 +314,16 @@ def as_splitter(cv: Any, X: Any, y: Any, groups: Any, stratified: bool) -> Split
         return StratifiedKFold(n_splits) if stratified else KFold(n_splits)
     if isinstance(cv, Splitter):
         return cv.grouped(groups)
-    if hasattr(cv, "split"):
-        if is_lazy(X):
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        if X is None or is_lazy(X):
             raise TypeError(
-                f"cv={cv!r} needs the rows in memory: for lazy data take a splitter of "
-                "flowml.model_selection"
+                f"cv={cv!r} needs the rows in memory, and they are lazy or shared by several fits: "
+                "take a splitter of flowml.model_selection"
             )
-        return _listed(list(cv.split(X, y, groups)), X.shape[0])
+        return _listed(list(cv.split(X, y, groups)), _num_rows(X))
     if isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = [(np.asarray(train), np.asarray(test)) for train, test in cv]
-        last = max(int(rows.max(initial=-1)) for pair in pairs for rows in pair)
-        return _listed(pairs, last + 1 if is_lazy(X) else X.shape[0])
+        return _listed(pairs, _num_rows(X))
     raise ValueError(
         "Expected `cv` as an integer, a cross-validation object (from "
         f"flowml.model_selection), or an iterable yielding (train, test) splits. Got {cv!r}."

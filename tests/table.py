@@ -15,20 +15,33 @@ from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import GRAM
 from flowml.kernels.labels import LABEL_WEIGHTS
+from flowml.kernels.leave_one_out import LEAVE_ONE_OUT, LeaveOneOut
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT, LossSums, Point, Target
 from flowml.kernels.lloyd import LLOYD, LloydSums
+from flowml.kernels.masked import MaskedAsk, masked
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
+from flowml.kernels.splits import TRAIN, Subset
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
+from flowml.kernels.strata import rows_in_order
 from flowml.kernels.triangular import TRIANGLE, Triangle
-from flowml.linear_model import HuberRegressor, LinearRegression, LogisticRegression, Ridge
+from flowml.linear_model import (
+    ElasticNetCV,
+    HuberRegressor,
+    LassoCV,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeCV,
+)
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.losses.squared import SquaredLoss
 from flowml.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from flowml.solvers.lloyd import ask_about
+from flowml.splitters import KFold
 
 N_FEATURES = 4
 
@@ -179,6 +192,9 @@ CENTERS = make_data()[0][[3, 50, 120]].astype(np.float32).astype(np.float64)
 LLOYD_ASK = ask_about(CENTERS, np.zeros(N_FEATURES), remember=True, n_far=5)
 SEEDING_ASK = SeedingAsk(CENTERS[:2], (1, 1), CENTERS[2:], 5, seed=7, remember=True, sparse=True)
 
+SPLITS = KFold(3, shuffle=True, random_state=0).splits(rows_in_order(240))
+LEFT_OUT = LeaveOneOut(CENTER, COEF[np.newaxis], np.eye(4), np.full((4, 1), 1e-6), 1e-3)
+
 FOLDS = [
     FoldRow("gram", GRAM, with_y=True, row_counts=("rows", "log_weight")),
     FoldRow("triangle", TRIANGLE, CENTER, with_y=True, view=triangle_view),
@@ -188,6 +204,20 @@ FOLDS = [
         Candidate(CENTER, COEF, INTERCEPT),
         with_y=True,
         view=residual_view,
+    ),
+    FoldRow(
+        "gram of a split",
+        masked(GRAM),
+        MaskedAsk(Subset(SPLITS, 1, TRAIN), None),
+        with_y=True,
+        weighted=False,  # a row twice is two rows, each in a split of its own
+    ),
+    FoldRow(
+        "leaving one out",
+        LEAVE_ONE_OUT,
+        LEFT_OUT,
+        with_y=True,
+        weighted=False,  # of a row twice one is left out
     ),
     FoldRow("squared error", SQUARED_ERROR, Predictor(COEF, INTERCEPT), with_y=True),
     FoldRow("nearest centres", LLOYD, LLOYD_ASK, row_counts=("rows", "far"), view=lloyd_view),
@@ -227,6 +257,14 @@ FOLDS = [
     FoldRow("column extremes", COLUMN_EXTREMES),
 ]
 
+WEIGHTS_ARE_SPLIT = dict.fromkeys(
+    (
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    ),
+    "a row that is there twice may be tested in one split and trained on in another",
+)
+
 ESTIMATORS = [
     EstimatorRow("LinearRegression", LinearRegression, ("coef_", "intercept_"), with_y=True),
     EstimatorRow("Ridge", lambda: Ridge(alpha=2.0), ("coef_", "intercept_"), with_y=True),
@@ -245,6 +283,38 @@ ESTIMATORS = [
         with_y=True,
         target=three_classes,
         make_for_checks=LogisticRegression,
+    ),
+    EstimatorRow(
+        "RidgeCV",
+        lambda: RidgeCV(alphas=[2.0]),
+        ("coef_", "intercept_", "alpha_"),
+        with_y=True,
+        make_for_checks=RidgeCV,
+        expected_failed_checks=WEIGHTS_ARE_SPLIT,
+    ),
+    EstimatorRow(
+        "RidgeCV with splits",
+        lambda: RidgeCV(alphas=[2.0], cv=3),
+        ("coef_", "intercept_", "alpha_"),
+        with_y=True,
+        make_for_checks=lambda: RidgeCV(cv=3),
+        expected_failed_checks=WEIGHTS_ARE_SPLIT,
+    ),
+    EstimatorRow(
+        "LassoCV",
+        lambda: LassoCV(alphas=[0.1], tol=1e-14, cv=3),
+        ("coef_", "intercept_", "alpha_"),
+        with_y=True,
+        make_for_checks=LassoCV,
+        expected_failed_checks=WEIGHTS_ARE_SPLIT,
+    ),
+    EstimatorRow(
+        "ElasticNetCV",
+        lambda: ElasticNetCV(alphas=[0.1], tol=1e-14, cv=3),
+        ("coef_", "intercept_", "alpha_"),
+        with_y=True,
+        make_for_checks=ElasticNetCV,
+        expected_failed_checks=WEIGHTS_ARE_SPLIT,
     ),
     EstimatorRow(
         "HuberRegressor",

@@ -1,4 +1,4 @@
-r"""Elastic nets along a path of penalties, and their errors on other rows, from Gram matrices alone.
+r"""Elastic nets along a path of penalties, and errors on other rows, from Gram matrices alone.
 
 With :math:`W = \sum_i w_i`, the coefficients b and the intercept a minimise
 
@@ -92,14 +92,15 @@ def elastic_net_path(gram: Gram, alphas: Array, l1_ratio: float, descent: Descen
     descent : Descent
     """
     A, target, total, scale = quadratic(gram, descent.fit_intercept)
+    rules = (descent.positive, descent.tol * total, descent.max_iter)
     n_alphas, p = len(alphas), len(target)
-    l1 = np.outer(alphas * l1_ratio, 1 / scale)
-    l2 = np.outer(alphas * (1 - l1_ratio), 1 / scale**2)
     theta, gap = np.zeros((n_alphas, p)), np.zeros(n_alphas)
     n_iter = np.zeros(n_alphas, dtype=np.int64)
-    stop = descent.tol * total
-    limit, positive = descent.max_iter, descent.positive
-    _follow_path(A, target, total, l1, l2, positive, stop, limit, theta, gap, n_iter)
+    x = np.zeros(p)
+    for k, alpha in enumerate(alphas):
+        prices = np.stack([alpha * l1_ratio / scale, alpha * (1 - l1_ratio) / scale**2])
+        gap[k], n_iter[k] = _descend(A, target, total, prices, rules, x)
+        theta[k] = x
     coef = theta / scale
     intercept = np.zeros(n_alphas)
     if descent.fit_intercept:
@@ -140,7 +141,7 @@ def mean_squared_errors(gram: Gram, coef: Array, intercept: Array) -> Array:
     -------
     ndarray of shape (..., n_targets)
     """
-    n_targets, p = coef.shape[-2:]
+    n_targets = coef.shape[-2]
     targets = np.broadcast_to(np.eye(n_targets), (*coef.shape[:-1], n_targets))
     directions = np.concatenate([-coef, targets], axis=-1)
     about_mean = np.sum(directions @ gram.scatter * directions, axis=-1)
@@ -149,48 +150,33 @@ def mean_squared_errors(gram: Gram, coef: Array, intercept: Array) -> Array:
 
 
 @numba.njit(nogil=True, cache=True)
-def _follow_path(
-    A: Array,
-    c: Array,
-    total: float,
-    l1: Array,
-    l2: Array,
-    positive: bool,
-    stop: float,
-    limit: int,
-    theta: Array,
-    gap: Array,
-    n_iter: Array,
-) -> None:
-    p = len(c)
-    x = np.zeros(p)
-    active = np.ones(p, dtype=np.bool_)
-    for k in range(len(l1)):
-        slope = np.dot(A, x) - c
-        everything = True
-        while n_iter[k] < limit:
-            if everything:
-                active[:] = True
-            moved = _sweep(A, l1[k], l2[k], positive, active, slope, x)
-            n_iter[k] += 1
-            if everything:
-                gap[k] = _gap(c, total, l1[k], l2[k], positive, slope, x)
-                if gap[k] <= stop or moved == 0.0:
-                    break
-                for j in range(p):
-                    active[j] = x[j] != 0.0
-                everything = False
-            else:
-                everything = moved * moved <= 0.01 * stop
-        gap[k] = _gap(c, total, l1[k], l2[k], positive, slope, x)
-        theta[k] = x
+def _descend(
+    A: Array, c: Array, total: float, prices: Array, rules: tuple[bool, float, int], x: Array
+) -> tuple[float, int]:
+    """Minimise from x on and into it; return the duality gap and the number of sweeps."""
+    positive, stop, limit = rules
+    slope = np.dot(A, x) - c
+    active = np.ones(len(c), dtype=np.bool_)
+    everything, n_iter = True, 0
+    while n_iter < limit:
+        if everything:
+            active[:] = True
+        moved = _sweep(A, prices, positive, active, slope, x)
+        n_iter += 1
+        if everything:
+            if moved == 0.0 or _gap(c, total, prices, positive, slope, x) <= stop:
+                break
+            active[:] = x != 0.0
+            everything = False
+        else:
+            everything = moved * moved <= 0.01 * stop
+    return _gap(c, total, prices, positive, slope, x), n_iter
 
 
 @numba.njit(nogil=True, cache=True)
-def _sweep(
-    A: Array, l1: Array, l2: Array, positive: bool, active: Array, slope: Array, x: Array
-) -> float:
+def _sweep(A: Array, prices: Array, positive: bool, active: Array, slope: Array, x: Array) -> float:
     """Go over the active coordinates once; return the largest move in units of y."""
+    l1, l2 = prices
     moved = 0.0
     for j in range(len(x)):
         bend = A[j, j] + l2[j]
@@ -211,10 +197,9 @@ def _sweep(
 
 
 @numba.njit(nogil=True, cache=True)
-def _gap(
-    c: Array, total: float, l1: Array, l2: Array, positive: bool, slope: Array, x: Array
-) -> float:
+def _gap(c: Array, total: float, prices: Array, positive: bool, slope: Array, x: Array) -> float:
     """Return the duality gap; without absolute values, a bound from the least curvature."""
+    l1, l2 = prices
     square, price, share, bound = total, 0.0, 1.0, 0.0
     for j in range(len(x)):
         left = slope[j] + l2[j] * x[j]
