@@ -18,6 +18,8 @@ from flowml.solvers.solver import Progress
 
 SAFE_LAST_STEP = 1e-2
 """Violation from which Newton's method converges quadratically for certain."""
+STILL_FALLING = 0.5
+"""Share of the last violation below which steps help, though the value is flat to rounding."""
 CAUTION = 0.1
 """What is foreseen may be wrong by a factor of ten."""
 SCALE_BEND = 1e-8
@@ -155,6 +157,9 @@ class Newton:
         if converged and _is_tail(state.slowing) and _is_tail(slowing):
             growing, converged, separated = _growing(state.step), False, True
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
+        # values can't tell such points apart any more, but as long as gradients can it goes on
+        hopeless = -promise <= ROUNDING * abs(evaluation.value)
+        hopeless &= violation > STILL_FALLING * state.violation
         return NewtonState(
             theta,
             step,
@@ -165,7 +170,7 @@ class Newton:
             state.n_iter + 1,
             state.n_passes,
             converged,
-            stuck=separated or (not converged and -promise <= ROUNDING * abs(evaluation.value)),
+            stuck=separated or (not converged and hopeless),
             separated=separated,
             slowing=slowing,
             growing=growing,
