@@ -110,6 +110,22 @@ def test_bounds_change_no_bit(dtype, kind, weighted):
         np.testing.assert_array_equal(memory[MEMORY].labels, label_rows(X, centers))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_are_right_where_later_rows_are_far_larger_than_the_first(weighted):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((6000, 3)) * np.repeat([1.0, 1e9], [5000, 1000])[:, np.newaxis]
+    weight = random.random(6000) if weighted else None
+    centers = np.array([[-1.0, 0, 0], [1.0, 0, 0]])
+    found = LLOYD(ask_about(centers, np.zeros(3), True), [Block(X, weight=weight)], {})
+    labels = label_rows(X, centers)
+    weights = np.ones(6000) if weight is None else weight
+    for label in range(2):
+        mine = labels == label
+        exact = [float(sum(map(Fraction, weights[mine] * X[mine, j]))) for j in range(3)]
+        np.testing.assert_allclose(found.sums[label], exact, rtol=1e-15)
+        np.testing.assert_allclose(found.weights[label], weights[mine].sum(), rtol=1e-13)
+
+
 def test_bounds_skip_rows_once_the_centres_hardly_move():
     X = (
         np.random.default_rng(0).standard_normal((5000, 3))

@@ -10,7 +10,8 @@ again without a trace: sums kept up to date by the rows that moved have the same
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 from flowml.kernels.distances import Csr, csr
 from flowml.kernels.rows import Array, Matrix, is_sparse
@@ -89,10 +90,7 @@ def move_rows(
         Labels of these rows; -1 is no label.
     """
     weights = weights_or_none(weight)
-    if is_sparse(X):
-        _move_sparse_rows(csr(X), weights, rows, before, after, sums)
-    else:
-        move_dense_rows(X, weights, rows, before, after, sums)
+    move_compiled_rows(csr(X) if is_sparse(X) else X, weights, rows, before, after, sums)
 
 
 @njit(cache=True, nogil=True)
@@ -138,54 +136,56 @@ def _maxima_csr(X: Csr, weight: Array, maxima: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _add(value: float, label: int, j: int, parts: Array, grids: Array) -> None:
-    high = (value + grids[0, j]) - grids[0, j]
-    parts[label, 0, j] += high
-    parts[label, 1, j] += ((value - high) + grids[1, j]) - grids[1, j]
+def move_compiled_rows(
+    X: Any, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
+) -> None:
+    """Do what `move_rows` does, with weights as `weights_or_none` returns them and CSR as `Csr`."""
+    for at in range(len(rows)):
+        new, old, i = after[at], before[at], rows[at]
+        if new == old:
+            continue
+        w = weight[i] if len(weight) > 0 else 1.0
+        _add_row(X, i, w, new, sums)
+        if old >= 0:
+            _add_row(X, i, -w, old, sums)
+
+
+def _add_row(X: Any, i: int, w: float, label: int, sums: ExactSums) -> None:
+    """Add w times a row: compiled for dense rows and for `Csr`."""
+    raise NotImplementedError("only for compiled code")
+
+
+@overload(_add_row)
+def _choose_add_row(X: Any, i: int, w: float, label: int, sums: ExactSums) -> Any:
+    return _add_csr_row if isinstance(X, types.BaseNamedTuple) else _add_dense_row
+
+
+def _add_dense_row(X: Any, i: int, w: float, label: int, sums: ExactSums) -> None:
+    row, high, low = X[i], sums.parts[label, 0], sums.parts[label, 1]
+    coarse, fine = sums.grids[0], sums.grids[1]
+    for j in range(len(row)):
+        top, rest = _split(w * row[j], coarse[j], fine[j])
+        high[j] += top
+        low[j] += rest
+    top, rest = _split(w, coarse[-1], fine[-1])
+    high[-1] += top
+    low[-1] += rest
+
+
+def _add_csr_row(X: Any, i: int, w: float, label: int, sums: ExactSums) -> None:
+    high, low = sums.parts[label, 0], sums.parts[label, 1]
+    coarse, fine = sums.grids[0], sums.grids[1]
+    for at in range(X.indptr[i], X.indptr[i + 1]):
+        j = X.indices[at]
+        top, rest = _split(w * X.data[at], coarse[j], fine[j])
+        high[j] += top
+        low[j] += rest
+    top, rest = _split(w, coarse[-1], fine[-1])
+    high[-1] += top
+    low[-1] += rest
 
 
 @njit(cache=True, nogil=True)
-def move_dense_rows(
-    X: Array, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
-) -> None:
-    """Do what `move_rows` does, with weights as `weights_or_none` returns them."""
-    parts, grids, _ = sums
-    p = X.shape[1]
-    weighted = len(weight) > 0
-    for at in range(len(rows)):
-        new, old = after[at], before[at]
-        if new == old:
-            continue
-        i = rows[at]
-        w = weight[i] if weighted else 1.0
-        row = X[i]
-        for j in range(p):
-            _add(w * row[j], new, j, parts, grids)
-        _add(w, new, p, parts, grids)
-        if old >= 0:
-            for j in range(p):
-                _add(-w * row[j], old, j, parts, grids)
-            _add(-w, old, p, parts, grids)
-
-
-@njit(cache=True, nogil=True)
-def _move_sparse_rows(
-    X: Csr, weight: Array, rows: Array, before: Array, after: Array, sums: ExactSums
-) -> None:
-    data, indices, indptr = X
-    parts, grids, _ = sums
-    p = parts.shape[2] - 1
-    weighted = len(weight) > 0
-    for at in range(len(rows)):
-        new, old = after[at], before[at]
-        if new == old:
-            continue
-        i = rows[at]
-        w = weight[i] if weighted else 1.0
-        for value in range(indptr[i], indptr[i + 1]):
-            _add(w * data[value], new, indices[value], parts, grids)
-        _add(w, new, p, parts, grids)
-        if old >= 0:
-            for value in range(indptr[i], indptr[i + 1]):
-                _add(-w * data[value], old, indices[value], parts, grids)
-            _add(-w, old, p, parts, grids)
+def _split(value: float, coarse: float, fine: float) -> tuple[float, float]:
+    top = (value + coarse) - coarse
+    return top, ((value - top) + fine) - fine

@@ -36,7 +36,7 @@ from flowml.kernels.exact_sums import (
     column_maxima,
     dense_maxima,
     empty_sums,
-    move_dense_rows,
+    move_compiled_rows,
     move_rows,
     takes,
     weights_or_none,
@@ -370,7 +370,7 @@ def _label_dense_rows(
             reach = max(reach, radius[i])
         dense_maxima(X[here], weight[here], maxima)
         if takes(sums, maxima):
-            move_dense_rows(X, weight, rows, nowhere, found.labels, sums)
+            move_compiled_rows(X, weight, rows, nowhere, found.labels, sums)
     return scatter, reach
 
 
@@ -399,7 +399,7 @@ def _relabel_dense(  # noqa: PLR0913 - a compiled inner loop, its arguments are 
         m = len(rows)
         found = Nearest(space.found.labels[:m], space.found.upper[:m], space.found.lower[:m])
         nearest_dense(X, rows, geometry, space.work, found)
-        move_dense_rows(X, weight, rows, labels[rows], found.labels, sums)
+        move_compiled_rows(X, weight, rows, labels[rows], found.labels, sums)
         for i in range(m):
             row = rows[i]
             labels[row] = found.labels[i]
