@@ -8,10 +8,13 @@ from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.evidence import Described, gather
+from flowml.linear_model.minimising_kinks import globbing
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey
+from flowml.losses.kinked import KinkedLoss
 from flowml.solvers.in_memory import solve_in_memory
 from flowml.solvers.objective import Objective, Start
+from flowml.solvers.solver import Solver
 
 STAGE = "fit"
 SAMPLE_TOLERANCE = 1e-3
@@ -94,17 +97,16 @@ def minimise(
     warm : ndarray of shape (n_outputs, n_features + 1), optional
         Parameters to start from.
     """
-    n_parameters = int(np.count_nonzero(objective.free))
-    kinks = not objective.penalty.is_smooth
-    name, reason = choose_solver(options.solver, n_parameters, kinks)
-    make = SOLVERS[name].make
-    nothing = _without_features(objective, survey.sample)
-    start, n_sample_iter = Start(nothing, nothing, np.inf), 0
-    if warm is not None:
-        start = start._replace(theta=warm)
-    elif survey.is_thin:
-        start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
-    state = yield Step(STAGE, make(objective, start, options.tol, options.max_iter))
+    solver: Solver
+    if isinstance(objective.loss, KinkedLoss):
+        name, reason = "globbing", "the loss is made of straight lines"
+        solver, n_sample_iter = globbing(objective, survey, options.tol, options.max_iter, warm)
+    else:
+        n_parameters = int(np.count_nonzero(objective.free))
+        kinks = not objective.penalty.is_smooth
+        name, reason = choose_solver(options.solver, n_parameters, kinks)
+        solver, n_sample_iter = _prepared(name, objective, survey, options, warm)
+    state = yield Step(STAGE, solver)
     theta, described = state.theta, None
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
@@ -128,6 +130,20 @@ def minimise(
         _places(getattr(state, "growing", None)),
         described,
     )
+
+
+def _prepared(
+    name: str, objective: Objective, survey: Survey, options: Options, warm: Array | None
+) -> tuple[Solver, int]:
+    """Return a solver that starts from where the sample leads, and how many steps that took."""
+    make = SOLVERS[name].make
+    nothing = _without_features(objective, survey.sample)
+    start, n_sample_iter = Start(nothing, nothing, np.inf), 0
+    if warm is not None:
+        start = start._replace(theta=warm)
+    elif survey.is_thin:
+        start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
+    return make(objective, start, options.tol, options.max_iter), n_sample_iter
 
 
 def _places(growing: Array | None) -> tuple[int, ...]:

@@ -1,11 +1,9 @@
-"""Minimise an objective whose loss is made of straight lines: on the sample, then on all rows."""
+"""A loss made of straight lines: from the sample's minimum to the solver for all rows."""
 
 import numpy as np
 
-from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.near_kinks import NEAR_KINKS
 from flowml.kernels.rows import Array, Block
-from flowml.linear_model.minimising import STAGE, Minimum, Options
 from flowml.linear_model.survey import Survey
 from flowml.solvers.globbing import MOST_COLUMNS, Globbing, width_around
 from flowml.solvers.in_memory import solve_in_memory
@@ -14,18 +12,19 @@ from flowml.solvers.objective import Objective
 SAMPLE_PASSES = 20
 
 
-def minimise_kinks(
-    objective: Objective, survey: Survey, options: Options, warm: Array | None = None
-) -> Procedure[Minimum]:
-    """Start from the sample's minimum, and gather the rows that it may have wrong.
+def globbing(
+    objective: Objective, survey: Survey, tol: float, max_iter: int, warm: Array | None
+) -> tuple[Globbing, int]:
+    """Return the solver that starts where the sample leads, and how many steps that took.
 
     Parameters
     ----------
     objective : Objective
         Its loss is a `KinkedLoss`.
     survey : Survey
-    options : Options
-    warm : ndarray of shape (1, n_features + 1), optional
+    tol : float
+    max_iter : int
+    warm : ndarray of shape (1, n_features + 1) or None
         Parameters to start from.
 
     Raises
@@ -33,36 +32,26 @@ def minimise_kinks(
     ValueError
         If there are too many columns for a problem in memory.
     """
-    n_columns = objective.shape[1]
+    check_columns(objective.shape[1])
+    start, width, n_sample_iter = np.zeros(objective.shape), np.inf, 0
+    if warm is not None:
+        start = warm
+    elif survey.is_thin:
+        alone = Globbing(objective, start, np.inf, tol, SAMPLE_PASSES)
+        state, n_sample_iter = solve_in_memory(alone, [survey.sample])
+        start = state.theta
+    if survey.is_thin:
+        width = _width(objective, start, survey.sample)
+    return Globbing(objective, start, width, tol, max_iter), n_sample_iter
+
+
+def check_columns(n_columns: int) -> None:
+    """Refuse more columns than the problem of the rows near their kinks can have."""
     if n_columns > MOST_COLUMNS:
         raise ValueError(
             f"{n_columns:,} columns: a loss with kinks is solved in memory, for at most "
-            f"{MOST_COLUMNS:,}; choose a loss without kinks, such as a squared one"
+            f"{MOST_COLUMNS:,}; choose one without kinks, such as a squared one"
         )
-    start, width, n_sample_iter = np.zeros(objective.shape), np.inf, 0
-    if survey.is_thin:
-        alone = Globbing(objective, start, np.inf, options.tol, SAMPLE_PASSES)
-        state, n_sample_iter = solve_in_memory(alone, [survey.sample])
-        start = state.theta
-    if warm is not None:
-        start = warm
-    if survey.is_thin:
-        width = _width(objective, start, survey.sample)
-    state = yield Step(STAGE, Globbing(objective, start, width, options.tol, options.max_iter))
-    coef, intercept = objective.coefficients(state.theta)
-    return Minimum(
-        coef,
-        intercept,
-        "globbing",
-        "the loss has kinks",
-        state.n_iter,
-        n_sample_iter,
-        state.value,
-        state.violation,
-        state.converged,
-        state.separated,
-        state.stuck,
-    )
 
 
 def _width(objective: Objective, theta: Array, sample: Block) -> float:
