@@ -63,19 +63,27 @@ def _summarise(family: Family, link: Link, ask: Point, rows: Rows) -> Deviance:
 
 
 def _merge(family: Family, left: Deviance, right: Deviance) -> Deviance:
-    """Add up, and move to the common mean: deviances split as squares do.
-
-    For any m, the sum of w d(y, m) is that of w d(y, ȳ) plus W d(ȳ, m).
-    """
+    """Add up, and move to the common mean."""
     if right.weight == 0 or left.weight == 0:
         return left if right.weight == 0 else right
-    weight = left.weight + right.weight
-    mean = left.mean + (right.mean - left.mean) * (right.weight / weight)
-    means = np.array([left.mean, right.mean])
+    mean, between = about_common_mean(family, left[:2], right[:2])
+    weight, total = left.weight + right.weight, left.total + right.total
+    return Deviance(weight, mean, total + between, left.left + right.left)
+
+
+def about_common_mean(
+    family: Family, left: tuple[float, float], right: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the common mean of two weights and means, and how much deviance lies between them.
+
+    Deviances split as squares do: for any m, the sum of w d(y, m) is that of w d(y, ȳ) plus
+    W d(ȳ, m).
+    """
+    weights, means = np.array([left, right]).T
+    mean = means[0] + (means[1] - means[0]) * (weights[1] / weights.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = family.unit_deviance(means, np.full(2, mean))
-    between = float(np.dot([left.weight, right.weight], moved))
-    return Deviance(weight, mean, left.total + right.total + between, left.left + right.left)
+    return float(mean), float(weights @ moved)
 
 
 def _finite(summary: Deviance) -> bool:

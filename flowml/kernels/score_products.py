@@ -10,6 +10,10 @@ from flowml.kernels.linear_loss import Point, predictor, slice_rows
 from flowml.kernels.one_hot import OneHot
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Array, Matrix, Rows, Slice, is_sparse, slices
+from flowml.losses.loss import Derivatives
+
+STEP = 1e-5
+"""Of central differences, whose error is its square: ten digits are left."""
 
 
 class ScoreAsk(NamedTuple):
@@ -28,6 +32,8 @@ class ScoreAsk(NamedTuple):
         The column of y that holds the rows' groups, whose scores are summed first.
     target : int
         Which of the other columns of y is the target, where the point doesn't say.
+    observed : bool
+        Whether the curvature must be the gradient's derivative, not a stand-in for it.
     """
 
     point: Point
@@ -35,6 +41,7 @@ class ScoreAsk(NamedTuple):
     power: float = 0.0
     group: int | None = None
     target: int = 0
+    observed: bool = False
 
 
 class ScoreProducts(NamedTuple):
@@ -81,7 +88,7 @@ def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
         X, (y, weight) = point.columns(part.X), point.target.read(part)
         eta = predictor(point, X, part)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum() + labels.sum())
-        derivatives = point.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
+        derivatives = _derivatives(ask, y, eta[:, 0] if outputs == 1 else eta)
         count += float(np.count_nonzero(weight))
         total += float(weight.sum())
         value += float(weight @ derivatives.value)
@@ -134,6 +141,17 @@ def _read(ask: ScoreAsk, part: Slice) -> tuple[Array, Slice]:
     return labels, part._replace(y=y)
 
 
+def _derivatives(ask: ScoreAsk, y: Array, eta: Array) -> Derivatives:
+    """Return the loss's derivatives, with the curvature that is asked for."""
+    loss = ask.point.loss
+    derivatives = loss.derivatives(y, eta)
+    if not (ask.observed and loss.expected_curvature):
+        return derivatives
+    step = STEP * np.maximum(1.0, np.abs(eta))
+    rise = loss.derivatives(y, eta + step).gradient - loss.derivatives(y, eta - step).gradient
+    return derivatives._replace(curvature=rise / (2 * step))
+
+
 def _remaining(ask: ScoreAsk, X: Matrix, bend: Array) -> Array:
     """Return one less each row's leverage."""
     if ask.root is None:
@@ -144,8 +162,13 @@ def _remaining(ask: ScoreAsk, X: Matrix, bend: Array) -> Array:
 
 
 def _add(X: Matrix, weight: Array, center: Array, products: Array) -> None:
-    add = add_weighted_products if weight.ndim == 1 else add_pair_products
-    add(X, weight, center, products)
+    """Add products of the columns, with weights of any sign."""
+    if weight.ndim > 1:
+        add_pair_products(X, weight, center, products)
+    elif weight.min(initial=0.0) < 0:
+        add_pair_products(X, weight[:, np.newaxis, np.newaxis], center, products)
+    else:
+        add_weighted_products(X, weight, center, products)
 
 
 def _pairs(slope: Array) -> Array:

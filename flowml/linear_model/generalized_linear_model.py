@@ -13,7 +13,9 @@ from flowml.kernels.deviance import d_squared, deviance_fold
 from flowml.kernels.linear_loss import Point, Target
 from flowml.kernels.rows import Array
 from flowml.kernels.target_range import TargetRange
+from flowml.kernels.target_totals import totals_fold
 from flowml.linear_model.base import linear
+from flowml.linear_model.glm_summary import GlmSummary
 from flowml.linear_model.linear_predictor import LinearPredictor
 from flowml.linear_model.survey import Survey
 from flowml.losses.families import Family, Interval
@@ -23,10 +25,11 @@ from flowml.parameters import check_number
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.prediction import apply
 from flowml.solvers.check_target import CheckTarget
+from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
 
 
-class GeneralizedLinearModel(RegressorMixin, LinearPredictor):
+class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
     """A linear predictor of a link of the target's mean.
 
     A subclass gives `_family` and, unless it is the family's usual one, `_link`.
@@ -102,6 +105,9 @@ class GeneralizedLinearModel(RegressorMixin, LinearPredictor):
             return None
         ask = TargetRange(Target(offset=offset), allowed)
         return CheckTarget(question=ask, family=type(self._family()).__name__)
+
+    def _target_totals(self, schema: Schema) -> Solver | None:
+        return OnePass(totals_fold(self._family()), Target(offset=self._offset(schema)))
 
     def _parameters(self) -> tuple[Array, Array]:
         return np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)

@@ -101,8 +101,9 @@ class LinearPredictor(PassEstimator):
         seed = int(check_random_state(self.random_state).randint(SEEDS))
         labels = self.needs.labels
         check = self._target_check(schema)
+        totals = self._target_totals(schema) if describe else None
         survey = yield from first_look.survey(
-            schema, n_rows, self.fit_intercept, labels, seed, check
+            schema, n_rows, self.fit_intercept, labels, seed, check, totals
         )
         loss, offset = self._loss(survey), self._offset(schema)
         target = self._target(survey)._replace(offset=offset)
@@ -133,6 +134,10 @@ class LinearPredictor(PassEstimator):
 
     def _target_check(self, schema: Schema) -> Solver | None:
         """Return what refuses targets that the loss can't take."""
+        return None
+
+    def _target_totals(self, schema: Schema) -> Solver | None:
+        """Return what sums up the targets for a summary."""
         return None
 
     def _with_categories(

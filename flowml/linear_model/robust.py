@@ -74,7 +74,7 @@ def score_products(
             raise ValueError(f"cov_type={kind!r} needs a fit by solver='newton': use 'HC1'")
         root = inverse_root(evidence)
     dataset, point, group = _with_groups(estimator, point, *rows)
-    ask = ScoreAsk(point, root, power, group, target)
+    ask = ScoreAsk(point, root, power, group, target, kind != NONROBUST)
     with one_blas_thread():
         summary: ScoreProducts = estimator._summarise(dataset, SCORE_PRODUCTS, ask)
     if group is not None and len(summary.groups) < 2:
