@@ -1,4 +1,4 @@
-"""From columns to rows: the transposition that every read of a column store pays for."""
+"""From columns to an array: where it lies row by row, a transposition that is paid for."""
 
 from collections.abc import Sequence
 
