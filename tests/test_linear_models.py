@@ -177,7 +177,7 @@ def test_partial_fit_is_fit_on_the_batches_together(data):
             batch = slice(low, low + 1300)
             model.partial_fit(X[batch], Y[batch], weight[batch])
         assert_equal_models(model, whole, rtol=1e-10)
-        assert model.summary(0).n_rows == whole.summary(0).n_rows
+        assert model.summary(target=0).n_rows == whole.summary(target=0).n_rows
     with pytest.raises(ValueError, match="2 targets, but the model was fitted to 3"):
         model.partial_fit(X, Y[:, :2])
     with pytest.raises(ValueError, match="features"):

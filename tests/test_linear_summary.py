@@ -98,12 +98,12 @@ def test_several_targets(data):
     Y = pd.DataFrame({"price": y, "rent": y**2})
     model = LinearRegression().fit(X, Y)
     peer = sm.OLS(Y["rent"], sm.add_constant(X)).fit()
-    assert_equals_statsmodels(model.summary("rent"), peer)
-    assert model.summary(1).target == "rent"
+    assert_equals_statsmodels(model.summary(target="rent"), peer)
+    assert model.summary(target=1).target == "rent"
     with pytest.raises(ValueError, match="several targets: give target="):
         model.summary()
     with pytest.raises(ValueError, match="no target 'size'"):
-        model.summary("size")
+        model.summary(target="size")
 
 
 def test_ridge_by_its_formula(data):

@@ -28,7 +28,7 @@ def test_merged_models_equal_one_fit(data, model):
     np.testing.assert_allclose(merged.coef_, whole.coef_, rtol=1e-9)
     np.testing.assert_allclose(merged.intercept_, whole.intercept_, rtol=1e-9)
     pd.testing.assert_frame_equal(
-        merged.summary(1).coefficients, whole.summary(1).coefficients, rtol=1e-8
+        merged.summary(target=1).coefficients, whole.summary(target=1).coefficients, rtol=1e-8
     )
     for one, coef in zip(fitted, before, strict=True):
         np.testing.assert_array_equal(one.coef_, coef)

@@ -28,6 +28,8 @@ from flowml.linear_model.categorical import (
     check_categorical,
     names_of_coefficients,
 )
+from flowml.linear_model.linear_robust import robust_statistics
+from flowml.linear_model.robust import NONROBUST, check_kind
 from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.parameters import check_flags
 from flowml.prediction import apply
@@ -200,15 +202,31 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         summary = self._summarise(dataset, SQUARED_ERROR, predictor)
         return float(r_squared(summary).mean())
 
-    def summary(self, target: int | str | None = None) -> LinearSummary:
-        """Return standard errors, tests and measures of fit; needs no data.
+    def summary(
+        self,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        cov_type: str | None = None,
+        groups: Any = None,
+        target: int | str | None = None,
+    ) -> LinearSummary:
+        """Return standard errors, tests and measures of fit; needs no data unless they are robust.
 
         They are those of ordinary (with weights, of weighted) least squares with normal residuals,
         and equal statsmodels' ``OLS`` and ``WLS``. `Ridge` says what they mean with a penalty. Rows
-        count by their number, not by their weight.
+        count by their number, not by their weight. Robust errors take one pass over the rows; their
+        tests are by the normal distribution.
 
         Parameters
         ----------
+        X, y, sample_weight : as for `fit`, optional
+            The rows that the model was fitted to.
+        cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}, optional
+            Robust errors need the rows.
+        groups : array or Dask collection of shape (n_rows,), or str
+            For "cluster", the group of each row; of a Dataset the name of a target column.
         target : int or str, optional
             Which target, by place or name; needed where there are several.
 
@@ -221,9 +239,11 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         NotFittedError
             If the model isn't fitted.
         ValueError
-            If there is no such target, or several and none is given.
+            If there is no such target, or several and none is given, or what robust errors need
+            isn't there.
         """
         check_is_fitted(self)
+        kind = check_kind(cov_type, X, groups)
         gram, triangle, solution, names = self._trained
         number = find_target(target, names)
         problem = self._problem(len(names), self.coef_.dtype)
@@ -232,7 +252,11 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             if triangle is None
             else triangle_equations(gram, triangle, problem)
         )
-        statistics = linear_statistics(gram, equations, solution, problem, number)._asdict()
+        found = linear_statistics(gram, equations, solution, problem, number)
+        if kind != NONROBUST:
+            rows = (X, y, sample_weight, groups)
+            found = robust_statistics(self, found, (gram, solution, problem), number, rows, kind)
+        statistics = found._asdict()
         index = ["intercept"] * self.fit_intercept + self._feature_names()
         columns = {name: statistics.pop(name) for name in COLUMNS}
         table = pd.DataFrame(columns, index=pd.Index(index, name="coefficient"))

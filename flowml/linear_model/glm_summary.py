@@ -9,7 +9,7 @@ from flowml.estimator import PassEstimator
 from flowml.kernels.linear_loss import Point
 from flowml.linear_model.categorical import names_of_coefficients
 from flowml.linear_model.evidence import Described
-from flowml.linear_model.robust import check_kind, score_products, with_scores
+from flowml.linear_model.robust import NONROBUST, check_kind, score_products, with_scores
 from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.losses.likelihood import likelihood_of
 from flowml.solvers.glm_statistics import (
@@ -18,8 +18,6 @@ from flowml.solvers.glm_statistics import (
     inverse_curvature,
     robust_covariance,
 )
-
-NONROBUST = "nonrobust"
 
 
 class GlmSummary(PassEstimator):

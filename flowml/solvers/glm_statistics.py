@@ -127,11 +127,9 @@ def glm_statistics(
         is_robust = robust is not None
         if robust is None:
             robust = dispersion * inverse @ evidence.curvature @ inverse
-        shown = shown_parameters(evidence)
-        coef = shown @ np.column_stack([evidence.coef, evidence.intercept]).ravel()
-        moved = shown @ about_zero(evidence)
-        variances = np.einsum("ij,jk,ik->i", moved, robust, moved)
-        std_err = np.sqrt(np.maximum(variances, 0.0))
+        parameters = np.column_stack([evidence.coef, evidence.intercept]).ravel()
+        coef = shown_parameters(evidence) @ parameters
+        std_err = np.sqrt(np.maximum(np.diag(shown_covariance(evidence, robust)), 0.0))
         statistic = coef / std_err
         spread = stats.t(df_residual) if known is None and not is_robust else stats.norm
         half = spread.ppf((1 + CONFIDENCE) / 2) * std_err
@@ -206,12 +204,14 @@ def inverse_root(evidence: Evidence) -> Array:
     return root
 
 
-def about_zero(evidence: Evidence) -> Array:
-    """Return the matrix from parameters about the center to coefficients and intercepts."""
+def shown_covariance(evidence: Evidence, covariance: Array) -> Array:
+    """Return the covariance of the parameters shown from that of parameters about the center."""
     outputs, size = evidence.free.shape
     move = np.eye(size)
-    move[-1, :-1] = -evidence.center
-    return np.kron(np.eye(outputs), move)
+    move[-1, :-1] = -evidence.center  # what the predictor is where the columns are zero
+    shown = shown_parameters(evidence) @ np.kron(np.eye(outputs), move)
+    moved: Array = shown @ covariance @ shown.T
+    return moved
 
 
 def shown_parameters(evidence: Evidence) -> Array:

@@ -1,0 +1,95 @@
+"""Robust standard errors of least squares."""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from flowml.estimator import PassEstimator
+from flowml.kernels.gram import Gram
+from flowml.kernels.linear_loss import Point, Target
+from flowml.linear_model.robust import score_products, with_scores
+from flowml.losses.squared import SquaredLoss
+from flowml.solvers.glm_statistics import (
+    CLUSTER,
+    Evidence,
+    inverse_curvature,
+    robust_covariance,
+    shown_covariance,
+)
+from flowml.solvers.least_squares import LeastSquares, Problem
+from flowml.solvers.linear_statistics import CONFIDENCE, LinearStatistics
+
+
+def robust_statistics(
+    model: PassEstimator,
+    statistics: LinearStatistics,
+    learned: tuple[Gram, LeastSquares, Problem],
+    target: int,
+    rows: tuple[Any, Any, Any, Any],
+    kind: str,
+) -> LinearStatistics:
+    """Return the statistics of one target with errors from a pass over the rows.
+
+    Tests are by the normal distribution; F is Wald's, that all coefficients besides the intercept
+    are zero, with as many degrees of freedom as there are clusters, less one.
+    """
+    gram, solution, problem = learned
+    evidence = _evidence(gram, solution, problem, target)
+    encoding = getattr(model, "encoding_", None)
+    point = Point(
+        SquaredLoss(), Target(), evidence.coef, evidence.intercept, evidence.center, encoding
+    )
+    sums = score_products(model, point, evidence, rows, kind, target)
+    evidence = with_scores(evidence, sums)
+    inverse, used = inverse_curvature(evidence)
+    covariance = shown_covariance(evidence, robust_covariance(evidence, sums, kind, inverse, used))
+    std_err = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = statistics.coef / std_err
+    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * std_err
+    slopes = slice(int(problem.fit_intercept), None)
+    coef, q = statistics.coef[slopes], statistics.df_model
+    f_statistic = np.nan
+    if not problem.alphas[target]:
+        f_statistic = coef @ np.linalg.pinv(covariance[slopes, slopes], hermitian=True) @ coef / q
+    df_residual = len(sums.groups) - 1 if kind == CLUSTER else statistics.df_residual
+    return statistics._replace(
+        std_err=std_err,
+        statistic=statistic,
+        p_value=2 * stats.norm.sf(np.abs(statistic)),
+        ci_lower=statistics.coef - half,
+        ci_upper=statistics.coef + half,
+        f_statistic=float(f_statistic),
+        f_p_value=float(stats.f.sf(f_statistic, q, df_residual)),
+    )
+
+
+def _evidence(gram: Gram, solution: LeastSquares, problem: Problem, target: int) -> Evidence:
+    """Return what is known of one target's fit from its Gram matrix."""
+    p = problem.n_features
+    curvature = np.zeros((p + 1, p + 1))
+    curvature[:p, :p], curvature[p, p] = gram.scatter[:p, :p], gram.weight
+    center = gram.mean[:p]
+    if not problem.fit_intercept:
+        mean = np.append(center, 0.0)
+        curvature += gram.weight * np.outer(mean, mean)
+        center = np.zeros(p)
+    squares = np.zeros((1, p + 1))
+    squares[:, :-1] = problem.alphas[target]
+    free = np.ones((1, p + 1), dtype=bool)
+    free[:, -1] = problem.fit_intercept
+    return Evidence(
+        gram.rows,
+        gram.weight,
+        solution.coef[[target]],
+        solution.intercept[[target]],
+        center,
+        free,
+        curvature,
+        squares,
+        np.nan,
+        np.nan,
+        np.nan,
+        np.nan,
+    )
