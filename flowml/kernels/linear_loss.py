@@ -180,8 +180,8 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
         X, (y, weight) = ask.columns(part.X), ask.target.read(part)
         eta = predictor(ask, X, part)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
-        with np.errstate(over="ignore", invalid="ignore"):
-            derivatives = ask.loss.derivatives(y, eta[:, 0] if outputs == 1 else eta)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            derivatives = weighed(ask.loss, y, eta, weight)
             total += float(weight.sum())
             value += float(weight @ derivatives.value)
             slope = derivatives.gradient.reshape(len(eta), outputs)
@@ -190,13 +190,26 @@ def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
             if dispersed:
                 ratio = np.square(derivatives.gradient) / derivatives.curvature
                 pearson += float(weight @ np.where(weight > 0, ratio, 0.0))
-            largest = max(largest, float(np.abs(slope[weight > 0]).max(initial=0.0)))
+            largest = max(largest, float(np.abs(slope).max(initial=0.0)))
             gradient[:, :-1] += (X.T @ weighted).T
             gradient[:, -1] += weighted.sum(axis=0)
             if curvature is not None:
                 _add_curvature(X, weight, derivatives, ask.center, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
     return LossSums(total, value, spread, gradient, curvature, largest, broken, pearson)
+
+
+def weighed(loss: Loss, y: Array, eta: Array, weight: Array) -> Derivatives:
+    """Return a loss's derivatives, zero for rows of weight zero.
+
+    Their targets may be none that the loss can take, and infinity times zero isn't zero.
+    """
+    derivatives = loss.derivatives(y, eta[:, 0] if loss.n_outputs == 1 else eta)
+    idle = weight == 0
+    if idle.any():
+        for values in derivatives:
+            values[idle] = 0.0
+    return derivatives
 
 
 def slice_rows(rows: Rows) -> int:
