@@ -1,5 +1,6 @@
 """Fitted models as files that are safe to load from someone else: skops, never a pickle."""
 
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,8 @@ def foreign_types(path: Path) -> list[str]:
 def is_own(name: str) -> bool:
     """Tell whether a name is one of flowml's estimators or records.
 
-    Functions, methods and any other class are not: a record is a NamedTuple, and making one runs
-    no code.
+    Functions, methods and any other class are not: a record is a NamedTuple or a dataclass, and
+    loading one runs no code of its own.
 
     Examples
     --------
@@ -136,7 +137,9 @@ def is_own(name: str) -> bool:
 
 
 def _is_record(found: type) -> bool:
-    return found.__bases__ == (tuple,) and hasattr(found, "_fields")
+    if found.__bases__ == (tuple,):
+        return hasattr(found, "_fields")
+    return is_dataclass(found) and not hasattr(found, "__setstate__")
 
 
 def _refuse(foreign: list[str], what: str) -> None:

@@ -1,0 +1,431 @@
+"""Statistics of generalised linear models against statsmodels, and of penalised ones by formula."""
+
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import statsmodels.api as sm
+from scipy.stats import norm
+
+import flowml
+from flowml.linear_model import (
+    GeneralizedLinearRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+)
+from flowml.linear_model import evidence as what_fits_keep
+
+N = 1500
+NAMES = ["rooms", "age", "distance", "income"]
+FAMILIES = sm.families
+MEASURES = {
+    "log_likelihood": "llf",
+    "null_log_likelihood": "llnull",
+    "aic": "aic",
+    "df_model": "df_model",
+    "df_residual": "df_resid",
+}
+
+
+@pytest.fixture(scope="module")
+def X():  # noqa: N802 - the field's own name
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(N, 4)) * [1, 2, 0.5, 3] + [0, 1, 5, -3]
+    return pd.DataFrame(values, columns=NAMES)
+
+
+@pytest.fixture(scope="module")
+def eta(X):
+    return X.to_numpy() @ [0.2, -0.1, 0.3, 0.05] - 1
+
+
+@pytest.fixture(scope="module")
+def binary(X):
+    rng = np.random.default_rng(1)
+    linear = X.to_numpy() @ [0.5, -0.3, 1, 0.2] - 4
+    return (linear + rng.logistic(size=N) > 0).astype(float)
+
+
+@pytest.fixture(scope="module")
+def several(X):
+    rng = np.random.default_rng(2)
+    utility = 0.3 * X.to_numpy() @ rng.normal(size=(4, 3)) + rng.gumbel(size=(N, 3))
+    return utility.argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def weight():
+    return np.random.default_rng(3).uniform(0.5, 2, N)
+
+
+@pytest.fixture(scope="module")
+def groups():
+    return np.random.default_rng(4).integers(0, 40, N)
+
+
+def by_class(values):
+    """Return statsmodels' columns of classes one after the other."""
+    return np.asarray(values).T.ravel()
+
+
+def assert_equals(summary, peer, rtol=1e-6, laid=np.asarray, measures=MEASURES):
+    table = summary.coefficients
+    for name, values in {
+        "coef": peer.params,
+        "std_err": peer.bse,
+        "statistic": peer.tvalues,
+    }.items():
+        np.testing.assert_allclose(table[name], laid(values), rtol=rtol, err_msg=name)
+    np.testing.assert_allclose(table["p_value"], laid(peer.pvalues), rtol=100 * rtol, atol=1e-12)
+    for name, theirs in measures.items():
+        assert getattr(summary, name) == pytest.approx(getattr(peer, theirs), rel=rtol), name
+
+
+def test_two_classes(X, binary):
+    summary = LogisticRegression(C=np.inf).fit(X, pd.Series(binary, name="sold")).summary()
+    peer = sm.Logit(binary, sm.add_constant(X)).fit(disp=0, tol=1e-12)
+    assert_equals(summary, peer)
+    interval = np.asarray(peer.conf_int())
+    np.testing.assert_allclose(summary.coefficients["ci_lower"], interval[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(summary.coefficients["ci_upper"], interval[:, 1], rtol=1e-6)
+    assert summary.bic == pytest.approx(peer.bic, rel=1e-6)
+    assert summary.pseudo_r_squared == pytest.approx(peer.prsquared, rel=1e-6)
+    assert summary.deviance == pytest.approx(-2 * peer.llf, rel=1e-6)
+    assert list(summary.coefficients.index) == ["intercept", *NAMES]
+    assert summary.target == "sold"
+
+
+def test_without_an_intercept(X, binary):
+    model = LogisticRegression(C=np.inf, fit_intercept=False).fit(X, binary)
+    peer = sm.Logit(binary, X).fit(disp=0, tol=1e-12)
+    assert_equals(model.summary(), peer, measures={"log_likelihood": "llf", "aic": "aic"})
+
+
+def test_three_classes(X, several):
+    labels = np.array(["bus", "car", "train"])[several]
+    summary = LogisticRegression(C=np.inf).fit(X, labels).summary()
+    peer = sm.MNLogit(several, sm.add_constant(X)).fit(disp=0, tol=1e-12)
+    assert_equals(summary, peer, laid=by_class)
+    assert summary.bic == pytest.approx(peer.bic, rel=1e-6)
+    assert summary.coefficients.index.names == ["class", "coefficient"]
+    assert list(summary.coefficients.loc["train"].index) == ["intercept", *NAMES]
+
+
+@pytest.mark.parametrize("kind", ["dense", "CSR", "Dask array", "Dask frame"])
+def test_every_input(X, binary, weight, kind):
+    peer = sm.GLM(binary, sm.add_constant(X), FAMILIES.Binomial(), var_weights=weight)
+    peer = peer.fit(tol=1e-14)
+    y, w = binary, weight
+    if kind == "dense":
+        inputs = X.to_numpy()
+    elif kind == "CSR":
+        inputs = sp.csr_array(X.to_numpy())
+    elif kind == "Dask array":
+        inputs = da.from_array(X.to_numpy(), chunks=(400, 4))
+        y, w = da.from_array(y, chunks=400), da.from_array(w, chunks=400)
+    else:
+        frame = dd.from_pandas(X.assign(y=y, w=w), npartitions=3)
+        inputs, y, w = frame[NAMES], frame["y"], frame["w"]
+    model = LogisticRegression(C=np.inf).fit(inputs, y, w)
+    assert_equals(model.summary(), peer)
+    assert_equals(model.summary(inputs, y, w), peer)
+
+
+def cases(eta):
+    rng = np.random.default_rng(5)
+    mean = np.exp(eta)
+    log = FAMILIES.links.Log()
+    return {
+        ("poisson", "log"): (rng.poisson(mean), FAMILIES.Poisson()),
+        ("gamma", "log"): (rng.gamma(2, mean / 2), FAMILIES.Gamma(log)),
+        ("gaussian", "identity"): (eta + rng.normal(size=N), FAMILIES.Gaussian()),
+        ("inverse_gaussian", "log"): (rng.wald(mean, 2), FAMILIES.InverseGaussian(log)),
+        ("negative_binomial", "log"): (
+            rng.poisson(rng.gamma(1, mean)),
+            FAMILIES.NegativeBinomial(log, alpha=1.0),
+        ),
+        ("binomial", "probit"): (
+            (rng.normal(size=N) < eta).astype(float),
+            FAMILIES.Binomial(FAMILIES.links.Probit()),
+        ),
+    }
+
+
+FAMILY_NAMES = [
+    ("poisson", "log"),
+    ("gamma", "log"),
+    ("gaussian", "identity"),
+    ("inverse_gaussian", "log"),
+    ("negative_binomial", "log"),
+    ("binomial", "probit"),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", FAMILY_NAMES, ids="-".join)
+def test_families(X, eta, weight, name, weighted):
+    y, family = cases(eta)[name]
+    w = weight if weighted else None
+    model = GeneralizedLinearRegressor(family=name[0], link=name[1], alpha=0.0).fit(X, y, w)
+    peer = sm.GLM(y, sm.add_constant(X), family, var_weights=w)
+    is_known = name[0] in ("poisson", "negative_binomial", "binomial")
+    result = peer.fit(tol=1e-14, use_t=not is_known)
+    assert_equals(model.summary(), result, measures={"df_residual": "df_resid"})
+    for ours, theirs in {
+        "deviance": result.deviance,
+        "null_deviance": result.null_deviance,
+        "dispersion": result.scale,
+    }.items():
+        assert getattr(model.summary(), ours) == pytest.approx(theirs, rel=1e-6), ours
+    if name[0] == "gaussian" and not weighted:  # statsmodels takes the variance's own maximum here
+        likelihood = norm.logpdf(y, result.fittedvalues, np.sqrt(result.scale)).sum()
+        assert model.summary().log_likelihood == pytest.approx(likelihood, rel=1e-9)
+    elif is_known or not weighted:  # statsmodels divides the dispersion by the weights
+        measures = {**MEASURES, "bic": "bic_llf"}
+        assert_equals(model.summary(), result, measures=measures)
+    robust = peer.fit(tol=1e-14, cov_type="HC0")
+    found = model.summary(X, y, w, cov_type="HC0")
+    np.testing.assert_allclose(found.coefficients["std_err"], robust.bse, rtol=1e-6)
+
+
+def test_an_exposure(X, eta):
+    rng = np.random.default_rng(6)
+    exposure = rng.uniform(0.5, 3, N)
+    y = rng.poisson(np.exp(eta) * exposure)
+    model = GeneralizedLinearRegressor(family="poisson", alpha=0.0).fit(X, y, exposure=exposure)
+    peer = sm.GLM(y, sm.add_constant(X), FAMILIES.Poisson(), exposure=exposure).fit(tol=1e-14)
+    summary = model.summary()
+    assert_equals(summary, peer, measures={"log_likelihood": "llf", "aic": "aic"})
+    assert np.isnan(summary.null_deviance)
+
+
+def test_a_ridge_penalty_by_its_formula(X, binary):
+    C = 0.02
+    model = LogisticRegression(C=C, tol=1e-8).fit(X, binary)
+    Z = sm.add_constant(X).to_numpy()
+    p = model.predict_proba(X).to_numpy()[:, 1]
+    H = (Z * (p * (1 - p))[:, np.newaxis]).T @ Z
+    A = np.linalg.inv(H + np.diag([0, 1, 1, 1, 1]) / C)
+    summary = model.summary()
+    std_err = np.sqrt(np.diag(A @ H @ A))
+    np.testing.assert_allclose(summary.coefficients["std_err"], std_err, rtol=1e-6)
+    assert summary.df_model + 1 == pytest.approx(np.trace(A @ H), rel=1e-6)
+
+
+def test_a_ridge_penalty_on_three_classes_by_its_formula(X, several):
+    C = 0.02
+    model = LogisticRegression(C=C, tol=1e-8).fit(X, several)
+    Z = sm.add_constant(X).to_numpy()
+    p = model.predict_proba(X).to_numpy()
+    bend = p[:, :, np.newaxis] * (np.eye(3) - p[:, np.newaxis, :])
+    H = np.einsum("njk,na,nb->jakb", bend, Z, Z).reshape(15, 15)
+    A = np.linalg.pinv(H + np.diag(np.tile([0, 1, 1, 1, 1], 3)) / C, rcond=1e-12, hermitian=True)
+    against = np.kron([[-1, 1, 0], [-1, 0, 1]], np.eye(5))
+    std_err = np.sqrt(np.diag(against @ A @ H @ A @ against.T))
+    np.testing.assert_allclose(model.summary().coefficients["std_err"], std_err, rtol=1e-6)
+
+
+def test_class_weights_are_weights(X, binary):
+    weights = {0.0: 2.0, 1.0: 0.5}
+    model = LogisticRegression(C=np.inf, class_weight=weights).fit(X, binary)
+    rows = np.where(binary == 1, 0.5, 2.0)
+    peer = sm.GLM(binary, sm.add_constant(X), FAMILIES.Binomial(), var_weights=rows)
+    assert_equals(model.summary(), peer.fit(tol=1e-14))
+
+
+def test_collinear_columns_have_finite_errors(X, binary):
+    model = LogisticRegression(C=np.inf).fit(X.assign(twice=2 * X["rooms"]), binary)
+    alone = LogisticRegression(C=np.inf).fit(X, binary)
+    summary = model.summary()
+    assert summary.df_model == 4
+    np.testing.assert_allclose(
+        summary.coefficients["std_err"][NAMES[1:]],
+        alone.summary().coefficients["std_err"][NAMES[1:]],
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "cluster"])
+def test_robust_errors_of_two_classes(X, binary, groups, kind):
+    model = LogisticRegression(C=np.inf).fit(X, binary)
+    given = groups if kind == "cluster" else None
+    options = {"cov_kwds": {"groups": groups}} if kind == "cluster" else {}
+    peer = sm.Logit(binary, sm.add_constant(X)).fit(disp=0, tol=1e-12, cov_type=kind, **options)
+    # statsmodels corrects for small samples only where the model is linear
+    correction = np.sqrt(N / (N - 5)) if kind == "HC1" else 1.0
+    summary = model.summary(X, binary, cov_type=kind, groups=given)
+    np.testing.assert_allclose(summary.coefficients["std_err"], correction * peer.bse, rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_robust_errors_by_leverage(X, eta, weight, power):
+    y = np.random.default_rng(7).poisson(np.exp(eta))
+    model = PoissonRegressor(alpha=0.0, tol=1e-8).fit(X, y, weight)
+    Z, mean = sm.add_constant(X).to_numpy(), model.predict(X).to_numpy()
+    A = np.linalg.inv((Z * (weight * mean)[:, np.newaxis]).T @ Z)
+    leverage = weight * mean * np.einsum("ij,jk,ik->i", Z, A, Z)
+    scores = (
+        Z * (weight * (y - mean))[:, np.newaxis] / ((1 - leverage) ** (power / 2))[:, np.newaxis]
+    )
+    std_err = np.sqrt(np.diag(A @ scores.T @ scores @ A))
+    summary = model.summary(X, y, weight, cov_type=f"HC{power + 1}")
+    np.testing.assert_allclose(summary.coefficients["std_err"], std_err, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["HC0", "cluster"])
+def test_robust_errors_of_three_classes(X, several, groups, kind):
+    model = LogisticRegression(C=np.inf).fit(X, several)
+    given = groups if kind == "cluster" else None
+    options = {"cov_kwds": {"groups": groups}} if kind == "cluster" else {}
+    peer = sm.MNLogit(several, sm.add_constant(X)).fit(disp=0, tol=1e-12, cov_type=kind, **options)
+    summary = model.summary(X, several, cov_type=kind, groups=given)
+    np.testing.assert_allclose(summary.coefficients["std_err"], by_class(peer.bse), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "HC2", "HC3", "cluster"])
+def test_robust_errors_of_least_squares(X, eta, weight, groups, kind, weighted):
+    y = 0.1 * eta + np.random.default_rng(8).normal(size=N) * (1 + X["rooms"].to_numpy() ** 2)
+    w = weight if weighted else None
+    given = groups if kind == "cluster" else None
+    options = {"cov_kwds": {"groups": groups}} if kind == "cluster" else {}
+    peer = sm.WLS(y, sm.add_constant(X), weights=1.0 if w is None else w)
+    peer = peer.fit(cov_type=kind, **options)
+    summary = LinearRegression().fit(X, y, w).summary(X, y, w, cov_type=kind, groups=given)
+    measures = {"f_statistic": "fvalue", "f_p_value": "f_pvalue", "r_squared": "rsquared"}
+    assert_equals(summary, peer, rtol=1e-9, measures=measures)
+
+
+def test_robust_errors_of_one_of_several_targets(X, eta):
+    Y = np.column_stack([eta, np.random.default_rng(9).normal(size=N) + eta])
+    model = LinearRegression().fit(X, Y)
+    peer = sm.OLS(Y[:, 1], sm.add_constant(X)).fit(cov_type="HC3")
+    summary = model.summary(X, Y, cov_type="HC3", target=1)
+    np.testing.assert_allclose(summary.coefficients["std_err"], peer.bse, rtol=1e-9)
+
+
+def test_robust_errors_with_a_ridge_penalty_by_their_formula(X, eta):
+    y = eta + np.random.default_rng(10).normal(size=N)
+    model = Ridge(alpha=50.0).fit(X, y)
+    Z = sm.add_constant(X).to_numpy()
+    A = np.linalg.inv(Z.T @ Z + 50.0 * np.diag([0, 1, 1, 1, 1]))
+    scores = Z * (y - model.predict(X).to_numpy())[:, np.newaxis]
+    std_err = np.sqrt(np.diag(A @ scores.T @ scores @ A))
+    summary = model.summary(X, y, cov_type="HC0")
+    np.testing.assert_allclose(summary.coefficients["std_err"], std_err, rtol=1e-9)
+
+
+def test_clusters_span_blocks_and_have_any_labels(X, binary, groups):
+    model = LogisticRegression(C=np.inf).fit(X, binary)
+    wanted = model.summary(X, binary, cov_type="cluster", groups=groups).coefficients["std_err"]
+    names = np.array([f"group {g}" for g in groups])
+    labels = np.where(binary == 1, "yes", "no")
+    named = LogisticRegression(C=np.inf).fit(X, labels)
+    found = named.summary(X, labels, cov_type="cluster", groups=names)
+    np.testing.assert_allclose(found.coefficients["std_err"], wanted, rtol=1e-9)
+    lazy = da.from_array(X.to_numpy(), chunks=(100, 4))
+    y, g = da.from_array(binary, chunks=100), da.from_array(groups, chunks=100)
+    lazily = model.__class__(C=np.inf).fit(lazy, y).summary(lazy, y, cov_type="cluster", groups=g)
+    np.testing.assert_allclose(lazily.coefficients["std_err"], wanted, rtol=1e-9)
+
+
+def test_clusters_of_a_dataset_are_a_named_target(X, binary, groups, tmp_path):
+    X.assign(y=binary, household=groups).to_parquet(tmp_path / "rows.parquet")
+    model = LogisticRegression(C=np.inf).fit(X, binary)
+    both = flowml.read_parquet(tmp_path / "rows.parquet", target=["y", "household"])
+    wanted = model.summary(X, binary, cov_type="cluster", groups=groups).coefficients["std_err"]
+    found = model.summary(both, cov_type="cluster", groups="household")
+    np.testing.assert_allclose(found.coefficients["std_err"], wanted, rtol=1e-9)
+    with pytest.raises(ValueError, match="it names one of its targets, which are y, household"):
+        model.summary(both, cov_type="cluster", groups="street")
+
+
+def test_categorical_columns_are_named_by_their_labels(X, binary, groups):
+    kind = pd.Categorical(np.array(["flat", "house", "villa"])[groups % 3])
+    frame = X.assign(kind=kind)
+    peer_X = pd.get_dummies(frame, columns=["kind"], drop_first=True, dtype=float)
+    model = LogisticRegression(C=np.inf).fit(frame, binary)
+    peer = sm.Logit(binary, sm.add_constant(peer_X)).fit(disp=0, tol=1e-12)
+    assert_equals(model.summary(), peer)
+    assert list(model.summary().coefficients.index[-2:]) == ["kind=house", "kind=villa"]
+    robust = sm.Logit(binary, sm.add_constant(peer_X)).fit(
+        disp=0, tol=1e-12, cov_type="cluster", cov_kwds={"groups": groups}
+    )
+    found = model.summary(frame, binary, cov_type="cluster", groups=groups)
+    np.testing.assert_allclose(found.coefficients["std_err"], robust.bse, rtol=1e-6)
+
+
+def test_the_last_step_is_made_up_for_by_the_sample(monkeypatch):
+    """Where another pass would be dear, errors have five digits; with a smaller tol, six."""
+    monkeypatch.setattr(what_fits_keep, "CHEAP_VALUES", 0)
+    rng = np.random.default_rng(11)
+    X = rng.normal(size=(60_000, 5))
+    y = (X @ [0.5, -0.3, 1, 0.2, 0] - 1 + rng.logistic(size=60_000) > 0).astype(float)
+    peer = sm.Logit(y, sm.add_constant(X)).fit(disp=0, tol=1e-12)
+    model = LogisticRegression(C=np.inf).fit(X, y)
+    assert "statistics" not in set(model.history_["stage"])
+    np.testing.assert_allclose(model.summary().coefficients["std_err"], peer.bse, rtol=1e-4)
+    model = LogisticRegression(C=np.inf, tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(model.summary().coefficients["std_err"], peer.bse, rtol=1e-6)
+
+
+def test_without_another_pass_where_the_last_step_is_short(X, binary):
+    model = LogisticRegression(C=np.inf, tol=1e-4).fit(X, binary)
+    assert list(model.history_["stage"]).count("statistics") <= 1
+
+
+def test_a_saved_model_keeps_its_summary(X, binary, tmp_path):
+    model = LogisticRegression(C=np.inf).fit(X, binary)
+    again = flowml.load_model(flowml.save_model(model, tmp_path))
+    pd.testing.assert_frame_equal(again.summary().coefficients, model.summary().coefficients)
+
+
+def test_it_prints_as_a_table(X, binary):
+    summary = LogisticRegression().fit(X, binary).summary()
+    text = repr(summary)
+    for word in ("LogisticRegression of y", "income", "null deviance", "pseudo r squared"):
+        assert word in text
+    assert "<table" in summary._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cov_type": "HC4"}, "must be 'nonrobust', 'HC0'"),
+        ({"cov_type": "HC0"}, r"needs the rows: summary\(X, y"),
+    ],
+)
+def test_what_is_missing_is_named(X, binary, options, message):
+    model = LogisticRegression().fit(X, binary)
+    with pytest.raises(ValueError, match=message):
+        model.summary(**options)
+
+
+def test_missing_groups_are_named(X, binary, groups):
+    model = LogisticRegression().fit(X, binary)
+    with pytest.raises(ValueError, match="needs groups=, the group of each row"):
+        model.summary(X, binary, cov_type="cluster")
+    with pytest.raises(ValueError, match="groups are for cov_type='cluster'"):
+        model.summary(X, binary, cov_type="HC0", groups=groups)
+    with pytest.raises(ValueError, match="1500 rows and groups has 10"):
+        model.summary(X, binary, cov_type="cluster", groups=groups[:10])
+    with pytest.raises(ValueError, match="one group only"):
+        model.summary(X, binary, cov_type="cluster", groups=np.zeros(N))
+
+
+def test_a_lasso_has_no_standard_errors(X, binary):
+    model = LogisticRegression(l1_ratio=1.0).fit(X, binary)
+    with pytest.raises(ValueError, match="its penalty isn't smooth"):
+        model.summary()
+
+
+def test_a_solver_without_curvature_takes_a_pass_for_it(X, binary):
+    model = LogisticRegression(C=np.inf, solver="lbfgs", tol=1e-9).fit(X, binary)
+    with pytest.raises(ValueError, match="keeps no curvature: call summary"):
+        model.summary()
+    peer = sm.Logit(binary, sm.add_constant(X)).fit(disp=0, tol=1e-12)
+    assert_equals(model.summary(X, binary), peer)
