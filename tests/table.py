@@ -12,6 +12,7 @@ from flowml.cluster import KMeans
 from flowml.kernels.assignment import ASSIGNMENT, AssignmentAsk
 from flowml.kernels.column_extremes import COLUMN_EXTREMES
 from flowml.kernels.column_moments import COLUMN_MOMENTS
+from flowml.kernels.deviance import deviance_fold
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import GRAM
 from flowml.kernels.labels import LABEL_WEIGHTS
@@ -26,16 +27,23 @@ from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.splits import TRAIN, Subset
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
 from flowml.kernels.strata import rows_in_order
+from flowml.kernels.target_range import FIRST_OUTSIDE, TargetRange
 from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model import (
     ElasticNetCV,
+    GammaRegressor,
+    GeneralizedLinearRegressor,
     HuberRegressor,
     LassoCV,
     LinearRegression,
     LogisticRegression,
+    PoissonRegressor,
     Ridge,
     RidgeCV,
+    TweedieRegressor,
 )
+from flowml.losses.families import Gaussian, Interval
+from flowml.losses.links import Power
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.losses.squared import SquaredLoss
@@ -132,6 +140,16 @@ def two_classes(y: np.ndarray) -> np.ndarray:
 def three_classes(y: np.ndarray) -> np.ndarray:
     """Return labels that the rows don't separate."""
     return np.digitize(y + 3 * np.sin(7 * y), np.quantile(y, [0.3, 0.7])).astype(np.float64)
+
+
+def amounts(y: np.ndarray) -> np.ndarray:
+    """Return numbers above zero."""
+    return np.exp(0.1 * (y - y.mean()))
+
+
+def counts(y: np.ndarray) -> np.ndarray:
+    """Return whole numbers of zero and more."""
+    return np.floor(2.0 * amounts(y))
 
 
 COEF, INTERCEPT = np.array([[1.0, -2.0, 0.5, 0.2]]), np.array([3.0])
@@ -253,6 +271,19 @@ FOLDS = [
     ),
     FoldRow("labels", LABEL_WEIGHTS, with_y=True),
     FoldRow("first non-finite value", FIRST_NONFINITE, ask=True, with_y=True, weighted=False),
+    FoldRow(
+        "first target outside",
+        FIRST_OUTSIDE,
+        TargetRange(Target(), Interval(-1e6)),  # a place found depends on the cuts
+        with_y=True,
+        weighted=False,
+    ),
+    FoldRow(
+        "deviance",
+        deviance_fold(Gaussian(), Power(1.0)),
+        Point(SquaredLoss(), Target(), COEF, INTERCEPT, CENTER[:-1]),
+        with_y=True,
+    ),
     FoldRow("column moments", COLUMN_MOMENTS),
     FoldRow("column extremes", COLUMN_EXTREMES),
 ]
@@ -322,6 +353,37 @@ ESTIMATORS = [
         ("coef_", "intercept_", "scale_"),
         with_y=True,
         make_for_checks=HuberRegressor,
+    ),
+    EstimatorRow(
+        "PoissonRegressor",
+        lambda: PoissonRegressor(alpha=0.1, tol=1e-11),
+        ("coef_", "intercept_"),
+        with_y=True,
+        target=counts,
+    ),
+    EstimatorRow(
+        "GammaRegressor",
+        lambda: GammaRegressor(alpha=0.1, tol=1e-11),
+        ("coef_", "intercept_"),
+        with_y=True,
+        target=amounts,
+    ),
+    EstimatorRow(
+        "TweedieRegressor",
+        lambda: TweedieRegressor(power=1.5, alpha=0.1, tol=1e-11),
+        ("coef_", "intercept_"),
+        with_y=True,
+        target=counts,
+    ),
+    EstimatorRow(
+        "GeneralizedLinearRegressor",
+        lambda: GeneralizedLinearRegressor(
+            family="negative_binomial", alpha=0.1, l1_ratio=0.3, lower_bounds=-0.1, tol=1e-11
+        ),
+        ("coef_", "intercept_"),
+        with_y=True,
+        target=counts,
+        make_for_checks=GeneralizedLinearRegressor,
     ),
     EstimatorRow(
         "KMeans",
