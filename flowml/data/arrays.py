@@ -59,8 +59,8 @@ def count_targets(y: Any) -> int:
 
 
 def _parts(X: Matrix, y: Array | None, weight: Array | None) -> list[Part]:
-    n_rows, n_features = X.shape
-    row_bytes = max(1, n_features) * X.dtype.itemsize
+    n_rows = X.shape[0]
+    row_bytes = bytes_of_a_row(X)
     size = int(np.clip(BLOCK_BYTES // row_bytes, 1, BLOCK_ROWS))
     parts = []
     for index, low in enumerate(range(0, max(n_rows, 1), size)):
@@ -74,3 +74,17 @@ def _parts(X: Matrix, y: Array | None, weight: Array | None) -> list[Part]:
         )
         parts.append(Part(block, rows.stop - low, (rows.stop - low) * row_bytes))
     return parts
+
+
+def bytes_of_a_row(X: Matrix) -> int:
+    """Return how many bytes a row takes, of CSR on average.
+
+    Examples
+    --------
+    >>> bytes_of_a_row(np.zeros((2, 3))), bytes_of_a_row(sp.eye_array(4, format="csr"))
+    (24, 12)
+    """
+    n_rows, n_features = X.shape
+    if is_sparse(X):
+        return max(1, (X.data.nbytes + X.indices.nbytes) // max(n_rows, 1))
+    return max(1, n_features) * int(X.dtype.itemsize)
