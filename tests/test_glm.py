@@ -274,6 +274,28 @@ def test_bounded_coefficients_are_minima_within_their_bounds(lower: Any, upper: 
     np.testing.assert_allclose(model.coef_, best.x[:3], atol=1e-5)
 
 
+@pytest.mark.parametrize(("family", "link"), [("gamma", "inverse"), ("poisson", "identity")])
+def test_links_without_a_mean_at_zero_need_no_intercept(family: str, link: str) -> None:
+    """As with a column for each group: a predictor of zero, where others start, has no mean."""
+    X, weight, _ = make_rows()
+    X = np.column_stack([X[:, :2], X[:, 0] > 1.0, X[:, 0] <= 1.0]).astype(np.float64)
+    y = draw(family, THEIR_LINKS[link]().inverse(X @ [0.3, 0.1, 1.0, 0.8]))
+    model = GeneralizedLinearRegressor(family=family, link=link, fit_intercept=False, tol=1e-9)
+    model.fit(X, y, weight)
+    theirs = sm.GLM(y, X, family=FAMILIES[family](THEIR_LINKS[link]()), freq_weights=weight)
+    np.testing.assert_allclose(model.coef_, theirs.fit(tol=1e-13).params, rtol=RTOL)
+
+
+def test_bounds_that_allow_no_mean_are_named() -> None:
+    X, _, _ = make_rows()
+    model = GeneralizedLinearRegressor(
+        family="poisson", link="identity", fit_intercept=False, upper_bounds=-1.0
+    )
+    with pytest.raises(ValueError, match="the loss is infinite at the start"):
+        model.fit(X, np.ones(N_ROWS))
+    assert model.get_params()["upper_bounds"] == -1.0
+
+
 # --- offsets and exposures -----------------------------------------------------------------------
 
 

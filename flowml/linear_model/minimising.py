@@ -8,6 +8,7 @@ from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.evidence import Described, gather
+from flowml.linear_model.feasible import check_finite, feasible
 from flowml.linear_model.minimising_kinks import globbing
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey
@@ -107,6 +108,7 @@ def minimise(
         name, reason = choose_solver(options.solver, n_parameters, kinks)
         solver, n_sample_iter = _prepared(name, objective, survey, options, warm)
     state = yield Step(STAGE, solver)
+    check_finite(objective.loss, state.value)
     theta, described = state.theta, None
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
@@ -140,7 +142,7 @@ def _prepared(
     nothing = _without_features(objective, survey.sample)
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
     if warm is not None:
-        start = start._replace(theta=warm)
+        start = start._replace(theta=feasible(objective, survey.sample, warm))
     elif survey.is_thin:
         start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
     return make(objective, start, options.tol, options.max_iter), n_sample_iter
@@ -154,9 +156,9 @@ def _without_features(objective: Objective, sample: Block) -> Array:
     """Return the parameters of the best predictor that knows no feature."""
     theta = np.zeros(objective.shape)
     y, weight = objective.target.read(sample)
-    theta[:, -1] = objective.loss.constant(y, weight)
+    theta[:, -1] = objective.loss.constant(y, weight) - np.mean(objective.target.added(sample))
     theta[~objective.free] = 0.0
-    return theta
+    return feasible(objective, sample, theta)
 
 
 def _start_on_sample(

@@ -58,6 +58,11 @@ class FamilyLoss:
         """Whether the link isn't the canonical one."""
         return self.link != self.family.canonical
 
+    @property
+    def takes_any_predictor(self) -> bool:
+        """Whether every η has a mean that the family allows."""
+        return type(self) is not FamilyLoss
+
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -70,10 +75,16 @@ class FamilyLoss:
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the link of the mean."""
+        return np.array([self.link.link(self._mean(y, weight))])
+
+    def predictors(self, y: Array, weight: Array) -> Array:
+        """Return predictors of means halfway between each row's target and that of all rows."""
+        return self.link.link(0.5 * (y + self._mean(y, weight)))
+
+    def _mean(self, y: Array, weight: Array) -> Array:
         low, high, _ = self.family.means
         mean = np.average(y, weights=weight)
-        inside = mean if low < mean < high else np.clip(mean, low + EDGE, high - EDGE)
-        return np.array([self.link.link(inside)])
+        return np.asarray(mean if low < mean < high else np.clip(mean, low + EDGE, high - EDGE))
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ class Newton:
             return state._replace(theta=self.start.otherwise)
         if not falls_enough(state.value, evaluation.value, state.share * state.promise):
             share = state.share / 2
-            return state._replace(share=share, stuck=share < LEAST_SHARE)
+            nowhere = not np.isfinite(state.value)  # it is the start that was tried
+            return state._replace(share=share, stuck=nowhere or share < LEAST_SHARE)
         violation = self.objective.violation(tried, evaluation)
         step = model_step(self.objective, evaluation, tried, self.tol)
         promise = _promise(evaluation, self.objective.price, tried, step)
