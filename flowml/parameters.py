@@ -53,6 +53,20 @@ def check_number(estimator: Any, name: str, least: float) -> None:
         raise ValueError(f"{what} at least {least} and finite")
 
 
+def check_positive(estimator: Any, name: str) -> None:
+    """Check that a parameter is a number above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and what it is.
+    """
+    check_number(estimator, name, 0.0)
+    value = getattr(estimator, name)
+    if value == 0:
+        raise ValueError(f"{type(estimator).__name__}({name}={value!r}): {name} must be above 0")
+
+
 def check_choice(estimator: Any, name: str, choices: Sequence[str]) -> None:
     """Check that a parameter is one of a few words.
 

@@ -11,6 +11,7 @@ from flowml.linear_model.lasso_cv import LassoCV
 from flowml.linear_model.linear_regression import LinearRegression
 from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.poisson_regressor import PoissonRegressor
+from flowml.linear_model.quantile_regressor import QuantileRegressor
 from flowml.linear_model.ridge import Ridge
 from flowml.linear_model.ridge_cv import RidgeCV
 from flowml.linear_model.tweedie_regressor import TweedieRegressor
@@ -27,6 +28,7 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "PoissonRegressor",
+    "QuantileRegressor",
     "Ridge",
     "RidgeCV",
     "TweedieRegressor",

@@ -114,7 +114,13 @@ class LinearPredictor(PassEstimator):
             objective = self._with_categories(objective, survey.levels, schema)
         warm = self._warm_parameters(objective) if self.warm_start else None
         options = self._options()._replace(describe=describe)
-        return (yield from minimise(objective, survey, options, warm))
+        return (yield from self._minimise(objective, survey, options, warm))
+
+    def _minimise(
+        self, objective: Objective, survey: Survey, options: Options, warm: np.ndarray | None
+    ) -> Procedure[Minimum]:
+        """Minimise the objective, or several that are made of it."""
+        return minimise(objective, survey, options, warm)
 
     def _loss(self, survey: Survey) -> Loss:
         """Return the loss."""

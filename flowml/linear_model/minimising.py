@@ -9,7 +9,7 @@ from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.evidence import Described, gather
 from flowml.linear_model.feasible import check_finite, feasible
-from flowml.linear_model.minimising_kinks import globbing
+from flowml.linear_model.minimising_kinks import GLOBBING, globbing
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey
 from flowml.losses.kinked import KinkedLoss
@@ -21,6 +21,8 @@ STAGE = "fit"
 SAMPLE_TOLERANCE = 1e-3
 """Finer than the sample's own error."""
 SAMPLE_PASSES = 50
+ROWS_PER_COLUMN = 5
+"""Of the sample: with fewer, its own minimum is far from that of all rows."""
 
 
 class Options(NamedTuple):
@@ -100,7 +102,7 @@ def minimise(
     """
     solver: Solver
     if isinstance(objective.loss, KinkedLoss):
-        name, reason = "globbing", "the loss is made of straight lines"
+        name, reason = GLOBBING
         solver, n_sample_iter = globbing(objective, survey, options.tol, options.max_iter, warm)
     else:
         n_parameters = int(np.count_nonzero(objective.free))
@@ -143,7 +145,7 @@ def _prepared(
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
     if warm is not None:
         start = start._replace(theta=feasible(objective, survey.sample, warm))
-    elif survey.is_thin:
+    elif survey.is_thin and survey.sample.X.shape[0] >= ROWS_PER_COLUMN * objective.shape[1]:
         start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
     return make(objective, start, options.tol, options.max_iter), n_sample_iter
 

@@ -9,6 +9,8 @@ from flowml.solvers.globbing import MOST_COLUMNS, Globbing, width_around
 from flowml.solvers.in_memory import solve_in_memory
 from flowml.solvers.objective import Objective
 
+GLOBBING = "globbing", "the loss is made of straight lines"
+"""The solver's name, and why it is that one."""
 SAMPLE_PASSES = 20
 
 

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flowml.kernels.linear_loss import Target
+from flowml.losses.kinked import KinkedLoss
 from flowml.losses.loss import Loss
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.admm import Admm
 from flowml.solvers.fista import Fista
+from flowml.solvers.globbing import Globbing
 from flowml.solvers.lbfgs import Lbfgs
 from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
@@ -96,5 +98,7 @@ def planned(name: str, loss: Loss, n_features: int, max_passes: int) -> Solver:
     """Return a solver that asks questions of the shape that a fit's will have."""
     objective = Objective(loss, ElasticNet(), Target(), np.zeros(n_features), np.ones(n_features))
     nothing = np.zeros(objective.shape)
+    if isinstance(loss, KinkedLoss):
+        return Globbing(objective, nothing, np.inf, 0.0, max_passes)
     solver: Solver = SOLVERS[name].make(objective, Start(nothing, nothing, np.inf), 0.0, max_passes)
     return solver
