@@ -24,14 +24,12 @@ from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset
 from flowml.data.frames import categorical_columns, to_mixed
 from flowml.data.schema import Schema
-from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import PassCompleted
+from flowml.drive.one_summary import one_summary
 from flowml.drive.session import training
 from flowml.drive.training import Training
 from flowml.kernels.fold import Fold
 from flowml.kernels.mixed import Mixed
-from flowml.runtimes.choose import open_runtime
-from flowml.solvers.one_pass import OnePass
 
 
 @dataclass(frozen=True)
@@ -148,12 +146,7 @@ class PassEstimator(BaseEstimator):
 
     def _summarise(self, dataset: Dataset, fold: Fold, ask: Any) -> Any:
         """Return a summary of a dataset, in one pass outside of a fit."""
-        runtime = open_runtime(dataset, get_config())
-        try:
-            session = Training(runtime, Checkpoint(None, {}), lambda event: None)
-            return session.solve("score", OnePass(fold, ask)).summary
-        finally:
-            runtime.close()
+        return one_summary(dataset, fold, ask)
 
     def _check(self, dataset: Dataset) -> None:
         """Refuse parameters, or data that doesn't suit them, before anything is read."""

@@ -35,8 +35,8 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     y = None if y is None else aligned(y, X, "y")
     weight = None if weight is None else aligned(weight, X, "sample_weight")
     schema = describe(X, y, weight)
-    rows = _block_rows(X)
-    keys = [_row_keys(collection) for collection in (X, y, weight)]
+    rows = block_rows(X)
+    keys = [row_keys(collection) for collection in (X, y, weight)]
     row_bytes = schema.n_features * schema.dtype.itemsize
     sparse = schema.sparse
     parts = tuple(
@@ -69,13 +69,14 @@ def one_chunk_of_columns(X: Any) -> Any:
     return X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
 
 
-def _block_rows(X: Any) -> list[int | None]:
+def block_rows(X: Any) -> list[int | None]:
+    """Return the rows of each block, None where only computing tells."""
     if is_dataframe_like(X):
         return [None] * X.npartitions
     return [None if np.isnan(rows) else int(rows) for rows in X.chunks[0]]
 
 
-def _row_keys(collection: Any) -> list[Any] | None:
+def row_keys(collection: Any) -> list[Any] | None:
     """Return one key for each block of rows."""
     if collection is None:
         return None
@@ -85,7 +86,7 @@ def _row_keys(collection: Any) -> list[Any] | None:
 
 def aligned(values: Any, X: Any, name: str) -> Any:
     """Cut y or the weights as X is cut."""
-    rows = _block_rows(X)
+    rows = block_rows(X)
     if not is_dask_collection(values):
         values = np.asarray(values)
         if None in rows:

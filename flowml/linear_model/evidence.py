@@ -7,7 +7,7 @@ tolerance, Newton's method goes on for a pass (a few where its curvature is a st
 every step lowers the error by a factor instead of squaring it). What is left is estimated on
 the sample: the sums at the end, less those at the point before, times how many rows a row of the
 sample stands for. Where the sample is all rows that is exact; on a million rows standard errors
-come out to about five digits, and to more with a `tol` so small (1e-8) that a further pass is taken.
+come out to about five digits, and to more with a `tol` so small (1e-8) that a pass more is taken.
 """
 
 from typing import Any, NamedTuple

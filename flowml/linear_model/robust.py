@@ -8,11 +8,11 @@ import numpy as np
 from flowml.data.adopt import is_lazy
 from flowml.data.beside import beside_target, two_columns
 from flowml.data.dataset import Dataset, Part
+from flowml.drive.one_summary import one_summary
 from flowml.estimator import PassEstimator, adopt
 from flowml.kernels.linear_loss import Point
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk, ScoreProducts
-from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.glm_statistics import CLUSTER, LEVERAGE_POWERS, Evidence, inverse_root
 
 NONROBUST = "nonrobust"
@@ -75,8 +75,7 @@ def score_products(
         root = inverse_root(evidence)
     dataset, point, group = _with_groups(estimator, point, *rows)
     ask = ScoreAsk(point, root, power, group, target, kind != NONROBUST)
-    with one_blas_thread():
-        summary: ScoreProducts = estimator._summarise(dataset, SCORE_PRODUCTS, ask)
+    summary: ScoreProducts = one_summary(dataset, SCORE_PRODUCTS, ask)
     if group is not None and len(summary.groups) < 2:
         raise ValueError("groups holds one group only: clustered errors need at least 2")
     return summary
