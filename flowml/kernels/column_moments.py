@@ -139,7 +139,8 @@ def _sparse_moments(part: Slice) -> ColumnMoments:
     """Moments of a CSR slice in time that doesn't grow with its zeros."""
     X = part.X
     if not X.has_canonical_format:
-        X.sum_duplicates()  # of the slice, which is a copy
+        X = X.copy()
+        X.sum_duplicates()
     n_columns = X.shape[1]
     weights = _weights(part)
     per_value = np.repeat(weights, np.diff(X.indptr))

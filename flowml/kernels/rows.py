@@ -55,6 +55,9 @@ class Slice(NamedTuple):
 def slices(rows: Rows, size: int) -> Iterator[Slice]:
     """Cut blocks into slices of at most `size` rows, in order; empty blocks yield nothing."""
     for block in rows:
+        if 0 < block.X.shape[0] <= size:  # as it is: a slice of CSR would be a copy
+            yield Slice(block.X, block.y, block.weight, block.start)
+            continue
         for low in range(0, block.X.shape[0], size):
             part = slice(low, low + size)
             yield Slice(

@@ -6,11 +6,13 @@ import numpy as np
 
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
+from flowml.kernels.column_moments import COLUMN_MOMENTS, ColumnMoments
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.level_weights import LEVEL_WEIGHTS, LevelWeights
 from flowml.kernels.mixed import Mixed
-from flowml.kernels.rows import Array, Block, Matrix, is_sparse
+from flowml.kernels.rows import Array, Block, Matrix
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
+from flowml.kernels.target_totals import TargetTotals
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
@@ -34,12 +36,14 @@ class Survey(NamedTuple):
     sample : Block
         Some of them, drawn at random.
     center, spread : ndarray of shape (n_features,)
-        The sample's means (zero for CSR, which stays as it is) and standard deviations about
-        them; one for a column that is constant there.
+        The sample's means and standard deviations about them, for CSR those of all rows, as a
+        sample misses most of what a rare column holds; one for a column that is constant there.
     labels : LabelWeights or None
         Of y, where it holds labels.
     levels : LevelWeights or None
         Of the categorical columns, where there are any.
+    totals : TargetTotals or None
+        Of y, where they were asked for.
     """
 
     rows: float
@@ -49,6 +53,7 @@ class Survey(NamedTuple):
     spread: Array
     labels: LabelWeights | None
     levels: LevelWeights | None = None
+    totals: TargetTotals | None = None
 
     @property
     def is_thin(self) -> bool:
@@ -63,6 +68,7 @@ def survey(
     labels: bool,
     seed: int,
     check: Solver | None = None,
+    totals: Solver | None = None,
 ) -> Procedure[Survey]:
     """Look at the rows once.
 
@@ -78,34 +84,44 @@ def survey(
     seed : int
     check : Solver, optional
         Goes over the rows at the same time, and refuses what it can't take.
+    totals : Solver, optional
+        Ends with `TargetTotals`.
 
     Raises
     ------
     ValueError
         If there is no row, or none of a weight above zero.
     """
-    members: list[Any] = [OnePass(SAMPLE, sample_ask(schema, n_rows, seed))]
+    members: dict[str, Any] = {"sample": OnePass(SAMPLE, sample_ask(schema, n_rows, seed))}
     if labels:
-        members.append(OnePass(LABEL_WEIGHTS))
+        members["labels"] = OnePass(LABEL_WEIGHTS)
     if check is not None:
-        members.append(check)
+        members["check"] = check
+    if totals is not None:
+        members["totals"] = totals
     if schema.categorical:
-        members.append(OnePass(LEVEL_WEIGHTS))
-    found = (yield Step(STAGE, Together(members))).members
-    sample: Sample = found[0].summary
+        members["levels"] = OnePass(LEVEL_WEIGHTS)
+    if schema.sparse:
+        members["moments"] = OnePass(COLUMN_MOMENTS)
+    states = (yield Step(STAGE, Together(list(members.values())))).members
+    found = dict(zip(members, states, strict=True))
+    sample: Sample = found["sample"].summary
     if sample.rows == 0:
         raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
     with np.errstate(invalid="ignore", over="ignore"):  # the next pass names what isn't finite
-        center, spread = _moments(sample, fit_intercept)
+        moments = found["moments"].summary if schema.sparse else _dense_moments(sample)
+        center, spread = _units(moments, fit_intercept)
     block = Block(sample.X, sample.y, sample.weights)
-    counts = found[1].summary if labels else None
-    levels = found[-1].summary if schema.categorical else None
-    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels)
+    counts = found["labels"].summary if labels else None
+    levels = found["levels"].summary if schema.categorical else None
+    own = found["totals"].summary if totals is not None else None
+    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels, own)
 
 
 def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
     """Say how many rows to draw: enough to find the columns' coefficients to a few percent."""
-    room = max(1000, SAMPLE_BYTES // (8 * max(1, schema.n_features)))
+    least_room = FEWEST_ROWS if schema.sparse else 1000
+    room = max(least_room, SAMPLE_BYTES // (8 * max(1, schema.n_features)))
     least = max(FEWEST_ROWS, ROWS_PER_COLUMN * schema.n_features)
     if n_rows is None:
         return SampleAsk(min(least, room), 1.0, seed)
@@ -113,19 +129,23 @@ def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
     return SampleAsk(wanted, min(1.0, wanted / max(n_rows, 1)), seed)
 
 
-def _moments(sample: Sample, fit_intercept: bool) -> tuple[Array, Array]:
-    """Return where the columns are and how far they reach."""
-    weight = sample.weights / sample.weights.sum()
+def _dense_moments(sample: Sample) -> ColumnMoments:
+    """Return weight, means and scatter of the sample's numbers."""
     X: Matrix = sample.X.dense if isinstance(sample.X, Mixed) else sample.X
-    center = np.zeros(X.shape[1])
-    if is_sparse(X):
-        squares = weight @ X.multiply(X)
-    else:
-        X = X.astype(np.float64, copy=False)
-        if fit_intercept:
-            center = weight @ X
-        squares = weight @ np.square(X - center)
-    spread = np.sqrt(np.asarray(squares).ravel())
+    X = X.astype(np.float64, copy=False)
+    weight = sample.weights.sum()
+    mean = sample.weights @ X / weight
+    scatter = sample.weights @ np.square(X - mean)
+    return ColumnMoments(np.full(len(mean), weight), mean, scatter)
+
+
+def _units(moments: ColumnMoments, fit_intercept: bool) -> tuple[Array, Array]:
+    """Return where the columns are and how far they reach."""
+    center = moments.mean
+    squares = moments.scatter / moments.weight
+    if not fit_intercept:
+        center, squares = np.zeros_like(center), squares + center**2
+    spread = np.sqrt(squares)
     tiny = 1e-12 * np.maximum(np.abs(center), 1e-300)
     usable = np.isfinite(center) & (spread > tiny) & np.isfinite(spread)
     return np.where(np.isfinite(center), center, 0.0), np.where(usable, spread, 1.0)
