@@ -20,6 +20,7 @@ from flowml.kernels.leave_one_out import LEAVE_ONE_OUT, LeaveOneOut
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT, LossSums, Point, Target
 from flowml.kernels.lloyd import LLOYD, LloydSums
 from flowml.kernels.masked import MaskedAsk, masked
+from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk, NearKinks
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
@@ -38,10 +39,12 @@ from flowml.linear_model import (
     LinearRegression,
     LogisticRegression,
     PoissonRegressor,
+    QuantileRegressor,
     Ridge,
     RidgeCV,
     TweedieRegressor,
 )
+from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
 from flowml.losses.families import Gaussian, Interval
 from flowml.losses.links import Power
 from flowml.losses.loss import Loss
@@ -50,6 +53,7 @@ from flowml.losses.squared import SquaredLoss
 from flowml.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from flowml.solvers.lloyd import ask_about
 from flowml.splitters import KFold
+from flowml.svm import LinearSVC, LinearSVR
 
 N_FEATURES = 4
 
@@ -177,6 +181,19 @@ def lloyd_view(sums: LloydSums) -> dict[str, Any]:
     }
 
 
+def kinks_view(kinks: NearKinks) -> dict[str, Any]:
+    """Return the sums, and what the near kinks add up to."""
+    bends = kinks.below + kinks.above
+    return {
+        "weight": kinks.weight,
+        "value": kinks.value,
+        "slope": kinks.slope,
+        "bends": bends @ kinks.Z,
+        "gaps": bends @ kinks.gap,
+        "n_far": kinks.n_far,
+    }
+
+
 def seeding_view(seeding: Seeding) -> dict[str, Any]:
     """Return what candidates attract, and the keys by which rows were drawn."""
     draws = [draw.keys for draw in seeding.draws]
@@ -260,6 +277,14 @@ FOLDS = [
         loss_point(MultinomialLoss(3), classes=np.array([-20.0, -10.0, 0.0])),
         with_y=True,
         view=loss_view,
+    ),
+    FoldRow(
+        "near kinks",
+        NEAR_KINKS,
+        KinkAsk(loss_point(EpsilonInsensitiveLoss(2.0)), 5.0, 1000),
+        with_y=True,
+        row_counts=("n_far",),
+        view=kinks_view,
     ),
     FoldRow(
         "sample",
@@ -384,6 +409,43 @@ ESTIMATORS = [
         with_y=True,
         target=counts,
         make_for_checks=GeneralizedLinearRegressor,
+    ),
+    EstimatorRow(
+        "QuantileRegressor",
+        lambda: QuantileRegressor(quantile=0.7, alpha=0.01),
+        ("coef_", "intercept_"),
+        with_y=True,
+        make_for_checks=QuantileRegressor,
+    ),
+    EstimatorRow(
+        "LinearSVC, three classes",
+        lambda: LinearSVC(tol=1e-10),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=three_classes,
+        make_for_checks=LinearSVC,
+    ),
+    EstimatorRow(
+        "LinearSVC, hinge, lasso",
+        lambda: LinearSVC("l1", "hinge", C=0.1),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=two_classes,
+        make_for_checks=lambda: LinearSVC(loss="hinge"),
+    ),
+    EstimatorRow(
+        "LinearSVR",
+        lambda: LinearSVR(epsilon=0.5),
+        ("coef_", "intercept_"),
+        with_y=True,
+        make_for_checks=LinearSVR,
+    ),
+    EstimatorRow(
+        "LinearSVR, squared",
+        lambda: LinearSVR(epsilon=0.5, loss="squared_epsilon_insensitive", tol=1e-10),
+        ("coef_", "intercept_"),
+        with_y=True,
+        make_for_checks=lambda: LinearSVR(loss="squared_epsilon_insensitive"),
     ),
     EstimatorRow(
         "KMeans",

@@ -76,7 +76,7 @@ class QuantileRegressor(LinearOutput, WithKinks):
     array([10.])
     """
 
-    def __init__(  # noqa: PLR0913 - scikit-learn's parameters
+    def __init__(
         self,
         *,
         quantile: float = 0.5,
