@@ -4,6 +4,7 @@ What others call a fold of cross-validation is a split here: a fold is a reducti
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -182,10 +183,11 @@ def select(subset: Subset, rows: Rows) -> Rows:
     selected = []
     for block in rows:
         chosen = subset.splits.sides(subset.split, block) == subset.side
-        edges = np.flatnonzero(np.diff(chosen.astype(np.int8), prepend=0, append=0))
+        edges = np.flatnonzero(chosen[1:] != chosen[:-1]) + 1
         if len(edges) <= 2 * MOST_RUNS:
-            runs = edges.reshape(-1, 2) if len(edges) else [(0, 0)]
-            selected += [_run(block, slice(low, high)) for low, high in runs]
+            runs = [slice(*run) for run in pairwise([0, *edges, len(chosen)])]
+            mine = [run for run in runs if chosen[run][:1].any()]
+            selected += [_run(block, run) for run in mine or [slice(0)]]
         else:
             selected.append(_run(block, np.flatnonzero(chosen)))
     return selected
@@ -195,7 +197,7 @@ def _run(block: Block, which: slice | Array) -> Block:
     """Return some of a block's rows; their positions stay unique."""
     y = None if block.y is None else block.y[which]
     weight = None if block.weight is None else block.weight[which]
-    start = block.start + (which.start if isinstance(which, slice) else 0)
+    start = block.start + (which.start or 0 if isinstance(which, slice) else 0)
     return block._replace(X=_taken(block.X, which), y=y, weight=weight, start=start)
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
 from flowml.kernels.gram import Gram
 from flowml.kernels.rows import Array
@@ -48,15 +48,12 @@ def ridge_path(gram: Gram, alphas: Array, problem: Problem) -> RidgePath:
 def _solve(S: Array, alpha: float, gram: Gram, problem: Problem) -> Array:
     """Return coefficients of shape (n_targets, n_features), of least norm where singular."""
     p = problem.n_features
-    A = S[:p, :p] + alpha * np.eye(p)
-    scale = np.sqrt(A.diagonal())
-    scale = np.where(scale > 0, scale, 1.0)
-    try:
-        factor = linalg.cho_factor(A / scale / scale[:, np.newaxis], lower=True)
-    except linalg.LinAlgError:
-        factor = None
-    if factor is None or factor[0].diagonal().min() ** 2 < p * np.finfo(np.float64).eps:
+    length = np.sqrt(S.diagonal()[:p] + alpha)
+    scale = np.where(length > 0, length, 1.0)[:, np.newaxis]
+    A = S[:p, :p] / (scale * scale.T)
+    A.flat[:: p + 1] = length > 0
+    root, solution, failed = lapack.dposv(A, S[:p, p:] / scale, lower=1)
+    if failed or root.diagonal().min() ** 2 < p * np.finfo(np.float64).eps:
         alphas = np.full(S.shape[1] - p, alpha)
         return solve_gram(gram, problem._replace(alphas=alphas)).coef
-    solution = linalg.cho_solve(factor, S[:p, p:] / scale[:, np.newaxis]) / scale[:, np.newaxis]
-    return np.ascontiguousarray(solution.T)
+    return np.ascontiguousarray((solution / scale).T)
