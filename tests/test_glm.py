@@ -286,6 +286,16 @@ def test_links_without_a_mean_at_zero_need_no_intercept(family: str, link: str) 
     np.testing.assert_allclose(model.coef_, theirs.fit(tol=1e-13).params, rtol=RTOL)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("family", ["gaussian", "poisson", "gamma", "binomial"])
+def test_targets_that_are_met_exactly_are_no_trouble(family: str) -> None:
+    X, weight, _ = make_rows()
+    model = GeneralizedLinearRegressor(family=family)
+    y = model._link().inverse(X @ SLOPES + 0.4)
+    np.testing.assert_allclose(model.fit(X, y, weight).coef_, SLOPES, rtol=1e-12)
+    assert model.n_passes_ < 10
+
+
 def test_bounds_that_allow_no_mean_are_named() -> None:
     X, _, _ = make_rows()
     model = GeneralizedLinearRegressor(

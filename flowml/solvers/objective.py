@@ -12,6 +12,9 @@ from flowml.kernels.rows import Array
 from flowml.losses.loss import Loss
 from flowml.penalties.penalty import Penalty
 
+EXACT = 1e-13
+"""Share of the predictor that its rounding comes to, generously."""
+
 
 class Evaluation(NamedTuple):
     r"""The objective at a point, from the sums over the rows.
@@ -156,11 +159,18 @@ class Objective:
         Without a penalty that is the largest correlation, about the center, of a column with the
         loss's derivative: it means the same for every loss, solver, unit and number of rows.
         """
-        if evaluation.noise == 0.0:
-            return 0.0
         falls = self.price.violation(theta[:, :-1], evaluation.gradient[:, :-1])
         steepest = max(np.max(falls, initial=0.0), np.abs(evaluation.gradient[:, -1]).max())
-        return float(steepest / evaluation.noise)
+        if max(evaluation.noise, steepest) <= _rounding(theta, evaluation):
+            return 0.0
+        return float(steepest / evaluation.noise) if evaluation.noise > 0 else np.inf
+
+
+def _rounding(theta: Array, evaluation: Evaluation) -> float:
+    """Return how large slopes are of nothing but rounding: those left where every row is met."""
+    if evaluation.curvature is None:
+        return 0.0
+    return float(EXACT * np.abs(evaluation.curvature).max() * np.abs(theta).max())
 
 
 def in_order(theta: Array, values: Any, otherwise: float) -> Array:
