@@ -118,7 +118,9 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             follow(session, self._learning(dataset.schema, dataset.n_rows))
         return self
 
-    def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
         """Sum up once, and solve."""
         levels = None
         if schema.categorical:

@@ -89,7 +89,9 @@ class PathCV(LinearOutput):
             follow(session, self._searching(splitter, dataset.schema, dataset.n_rows))
         return self
 
-    def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
         """Search on rows of which only the fit sees where they are."""
         splitter = as_splitter(self.cv, None, None, None, stratified=False)
         return self._searching(splitter, schema, None)

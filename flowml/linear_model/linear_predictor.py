@@ -84,15 +84,20 @@ class LinearPredictor(PassEstimator):
         """Fit the model; `beside` goes to `_dataset`."""
         with self._training(X, y, sample_weight, **beside) as session, one_blas_thread():
             dataset = session.runtime.dataset
-            schema = dataset.schema
-            minimum = follow(session, self._procedure(schema, dataset.n_rows, describe=True))
-            self._adopt(minimum, schema.dtype)
-            assert minimum.described is not None
+            follow(session, self._learning(dataset.schema, dataset.n_rows))
+        return self
+
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
+        """Learn, and take what was learned."""
+        minimum = yield from self._procedure(schema, n_rows, describe)
+        self._adopt(minimum, schema.dtype)
+        if minimum.described is not None:
             self._described = minimum.described._replace(
                 target_names=schema.target_names, categorical=schema.categorical
             )
-            self._warn(minimum)
-        return self
+        self._warn(minimum)
 
     def _procedure(
         self, schema: Schema, n_rows: int | None, describe: bool = False
@@ -200,7 +205,7 @@ class LinearPredictor(PassEstimator):
             names = [f"x{place}" for place in range(n_coefs)]
         problem = problem_of(minimum, self._options(), names)
         warnings.warn(
-            f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=3
+            f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=6
         )
 
     def _stages(self, schema: Schema) -> list[Stage]:

@@ -122,7 +122,9 @@ class RidgeCV(LinearModel):
             follow(session, self._searching(splitter, dataset.schema, dataset.n_rows))
         return self
 
-    def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
         """Search on rows of which only the fit sees where they are."""
         return self._searching(self._splitter(None, None), schema, None)
 
