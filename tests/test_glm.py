@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import statsmodels.api as sm
 from scipy.optimize import minimize
 from sklearn import linear_model as sk
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import flowml
@@ -394,6 +395,32 @@ def test_predictions_with_offsets_have_the_kind_of_their_input() -> None:
     predicted = model.predict(frame, exposure=exposure)
     assert isinstance(predicted, pd.Series)
     pd.testing.assert_index_equal(predicted.index, index)
+
+
+def test_models_with_families_and_links_are_saved_and_loaded(tmp_path: Any) -> None:
+    X, y, exposure = claims()
+    model = GeneralizedLinearRegressor(family=NegativeBinomial(0.4), link=Power(0.5))
+    model.fit(X, y, exposure=exposure)
+    loaded = flowml.load_model(flowml.save_model(model, tmp_path))
+    assert loaded.get_params() == model.get_params()
+    np.testing.assert_array_equal(
+        loaded.predict(X, exposure=exposure), model.predict(X, exposure=exposure)
+    )
+    assert clone(model).get_params() == model.get_params()
+
+
+def test_a_resumed_fit_with_an_exposure_gives_the_same_bits(tmp_path: Any) -> None:
+    X, y, exposure = claims()
+    with flowml.config_context(checkpoint=tmp_path):
+        first = fitted().fit(X, y, exposure=exposure)
+    with flowml.config_context(checkpoint=tmp_path, resume=True):
+        again = fitted().fit(X, y, exposure=exposure)
+    np.testing.assert_array_equal(first.coef_, again.coef_)
+    with (
+        flowml.config_context(checkpoint=tmp_path, resume=True),
+        pytest.raises(ValueError, match="belongs to another fit"),
+    ):
+        fitted().fit(X, y, exposure=exposure + 1.0)
 
 
 # --- kinds of input ------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
     @property
     def _has_kinks(self) -> bool:
         bounded = self.lower_bounds is not None or self.upper_bounds is not None
-        return bounded or self.l1_ratio > 0
+        return bounded or self.alpha * self.l1_ratio > 0
 
     def _check(self, dataset: Dataset) -> None:
         super()._check(dataset)
