@@ -13,7 +13,10 @@ from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.poisson_regressor import PoissonRegressor
 from flowml.linear_model.quantile_regressor import QuantileRegressor
 from flowml.linear_model.ridge import Ridge
+from flowml.linear_model.ridge_classifier import RidgeClassifier
 from flowml.linear_model.ridge_cv import RidgeCV
+from flowml.linear_model.sgd_classifier import SGDClassifier
+from flowml.linear_model.sgd_regressor import SGDRegressor
 from flowml.linear_model.tweedie_regressor import TweedieRegressor
 
 __all__ = [
@@ -31,5 +34,8 @@ __all__ = [
     "QuantileRegressor",
     "Ridge",
     "RidgeCV",
+    "RidgeClassifier",
+    "SGDClassifier",
+    "SGDRegressor",
     "TweedieRegressor",
 ]

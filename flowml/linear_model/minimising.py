@@ -141,7 +141,7 @@ def _prepared(
 ) -> tuple[Solver, int]:
     """Return a solver that starts from where the sample leads, and how many steps that took."""
     make = SOLVERS[name].make
-    nothing = _without_features(objective, survey.sample)
+    nothing = without_features(objective, survey.sample)
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
     if warm is not None:
         start = start._replace(theta=feasible(objective, survey.sample, warm))
@@ -154,7 +154,7 @@ def _places(growing: Array | None) -> tuple[int, ...]:
     return () if growing is None else tuple(np.flatnonzero(growing).tolist())
 
 
-def _without_features(objective: Objective, sample: Block) -> Array:
+def without_features(objective: Objective, sample: Block) -> Array:
     """Return the parameters of the best predictor that knows no feature."""
     theta = np.zeros(objective.shape)
     y, weight = objective.target.read(sample)

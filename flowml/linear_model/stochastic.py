@@ -1,0 +1,143 @@
+"""What linear models share that are fitted by stochastic gradient descent."""
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_random_state
+
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
+from flowml.drive.procedure import Procedure, Step
+from flowml.drive.stage import Stage
+from flowml.kernels.linear_loss import LOSS_GRADIENT, SLICE_BYTES, Point, Target
+from flowml.kernels.sample import SAMPLE
+from flowml.linear_model.evidence import Described
+from flowml.linear_model.linear_predictor import SEEDS, LinearPredictor
+from flowml.linear_model.minimising import STAGE, Minimum, Options, without_features
+from flowml.linear_model.survey import STAGE as SURVEY
+from flowml.linear_model.survey import Survey, sample_ask
+from flowml.parameters import check_choice, check_flags, check_integer, check_number
+from flowml.penalties.elastic_net import ElasticNet
+from flowml.solvers.objective import Objective
+from flowml.solvers.sgd import Schedule, Sgd, longest_step
+
+PENALTIES = ("l2", "l1", "elasticnet", None)
+RATES = ("optimal", "constant", "invscaling", "adaptive")
+OPTIMAL_POWER = 0.5
+
+
+class StochasticPredictor(LinearPredictor):
+    """A linear predictor that is fitted an epoch at a time, each of which is a pass."""
+
+    penalty: str | None
+    alpha: float
+    l1_ratio: float
+    shuffle: bool
+    learning_rate: str
+    eta0: float
+    power_t: float
+    n_iter_no_change: int
+    average: bool
+    loss: str
+    solver = "sgd"
+    _is_batch = False
+    _epochs = 0
+
+    def _one_epoch(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> Self:
+        """Go on from where the model is, for one epoch over a batch."""
+        epoch = copy.copy(self)
+        parameters = {"max_iter": 1, "warm_start": True, "_is_batch": True, **given}
+        vars(epoch).update(parameters)
+        epoch._fit(X, y, sample_weight, reset=not hasattr(self, "coef_"))
+        kept = self.get_params(deep=False).keys() | parameters.keys()
+        learned = {name: value for name, value in vars(epoch).items() if name not in kept}
+        vars(self).update(learned)
+        return self
+
+    def _minimise(
+        self, objective: Objective, survey: Survey, options: Options, warm: np.ndarray | None
+    ) -> Procedure[Minimum]:
+        start = without_features(objective, survey.sample) if warm is None else warm
+        begun = self._epochs if self._is_batch and warm is not None else 0
+        schedule = self._schedule(longest_step(objective, survey.sample, start), begun)
+        solver = Sgd(objective, start, options.tol, options.max_iter, schedule)
+        state = yield Step(STAGE, solver)
+        self._epochs = begun + state.n_passes
+        coef, intercept = objective.coefficients(state.theta)
+        return Minimum(
+            coef,
+            intercept,
+            *self._choose_solver(None),
+            n_iter=state.n_iter,
+            n_sample_iter=0,
+            value=state.value,
+            violation=state.violation,
+            converged=state.converged,
+            separated=False,
+            stuck=state.stuck,
+            described=Described(
+                None, self.solver, objective.loss, objective.target, objective.encoding
+            ),
+        )
+
+    def _schedule(self, longest: float, begun: int) -> Schedule:
+        seed = int(check_random_state(self.random_state).randint(SEEDS)) if self.shuffle else None
+        powers = {"optimal": OPTIMAL_POWER, "invscaling": self.power_t}
+        return Schedule(
+            longest if self.learning_rate == "optimal" else self.eta0,
+            powers.get(self.learning_rate, 0.0),
+            self.learning_rate == "adaptive",
+            self.n_iter_no_change,
+            self.average,
+            seed,
+            begun,
+        )
+
+    def _penalty(self, survey: Survey) -> ElasticNet:
+        l1_ratio = {"l1": 1.0, "l2": 0.0, None: 0.0}.get(self.penalty, self.l1_ratio)
+        alpha = 0.0 if self.penalty is None else self.alpha
+        return ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio))
+
+    def _options(self) -> Options:
+        return Options(self.solver, self.tol, self.max_iter)
+
+    def _choose_solver(self, schema: Schema | None) -> tuple[str, str]:
+        return self.solver, "as the estimator's name says"
+
+    def _adopt(self, minimum: Minimum, dtype: Any) -> None:
+        super()._adopt(minimum, dtype)
+        self.n_iter_ = minimum.n_iter
+
+    def _warn(self, minimum: Minimum) -> None:
+        if not self._is_batch:
+            super()._warn(minimum)
+
+    def _check(self, dataset: Dataset) -> None:
+        super()._check(dataset)
+        check_flags(self, "shuffle", "average")
+        check_number(self, "alpha", 0.0)
+        check_number(self, "l1_ratio", 0.0)
+        check_number(self, "eta0", 0.0)
+        check_number(self, "power_t", 0.0)
+        check_integer(self, "n_iter_no_change", 1)
+        check_choice(self, "learning_rate", RATES)
+        name = type(self).__name__
+        if self.l1_ratio > 1:
+            raise ValueError(f"{name}(l1_ratio={self.l1_ratio!r}): l1_ratio must be at most 1")
+        if self.penalty not in PENALTIES:
+            allowed = ", ".join(map(repr, PENALTIES))
+            raise ValueError(f"{name}(penalty={self.penalty!r}): penalty must be {allowed}")
+        if self.eta0 == 0 and self.learning_rate != "optimal":
+            raise ValueError(f"{name}(eta0={self.eta0!r}): eta0 must be above 0")
+
+    def _stages(self, schema: Schema) -> list[Stage]:
+        p, ask, loss = schema.n_features, sample_ask(schema, None, 0), self._assumed_loss()
+        nothing = np.zeros((loss.n_outputs, p))
+        point = Point(loss, Target(), nothing, nothing[:, 0], nothing[0])
+        sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 8 * 8 * nothing.size
+        note = "an epoch is a pass"
+        return [
+            Stage(SURVEY, SAMPLE, ask, 1, sample),
+            Stage(STAGE, LOSS_GRADIENT, point, self.max_iter, work, note=note),
+        ]

@@ -1,0 +1,230 @@
+"""Stochastic gradient descent with averaging: an epoch is a pass."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from flowml.kernels.fold import Fold
+from flowml.kernels.linear_loss import LOSS_GRADIENT
+from flowml.kernels.rows import Array, Block
+from flowml.kernels.several import Asks, Summaries, several
+from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, Lengths
+from flowml.solvers.objective import Objective
+from flowml.solvers.solver import Progress
+
+SHORTER = 5.0
+SHORTEST = 1e-6
+POWER_STEPS = 20
+
+FOLD = several([LOSS_GRADIENT, EPOCH])
+
+
+class Schedule(NamedTuple):
+    """How the steps' lengths go, and when to stop.
+
+    Attributes
+    ----------
+    first : float
+    power : float
+        By which lengths fall with the epochs.
+    adaptive : bool
+        Whether they are cut where an epoch doesn't help, instead of stopping.
+    patience : int
+        Epochs in turn that may fail to help.
+    average : bool
+        Whether the result is the mean of the steps rather than the last.
+    seed : int or None
+        Shuffles the rows; None leaves them in order.
+    begun : int
+        Epochs that lie behind.
+    """
+
+    first: float
+    power: float
+    adaptive: bool
+    patience: int
+    average: bool
+    seed: int | None
+    begun: int = 0
+
+
+class SgdState(NamedTuple):
+    """Where the descent stands.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_outputs, n_features + 1)
+        The result so far; the next pass looks at it.
+    last : ndarray of that shape
+        Where the next epoch starts.
+    length : float
+        Share of the schedule's lengths.
+    best : float
+        The lowest objective so far.
+    idle : int
+        Epochs in turn without a lower one.
+    value, violation : float
+        At the result before; infinite at first.
+    n_iter, n_passes : int
+    converged, stuck, separated : bool
+    """
+
+    theta: Array
+    last: Array
+    length: float = 1.0
+    best: float = np.inf
+    idle: int = 0
+    value: float = np.inf
+    violation: float = np.inf
+    n_iter: int = 0
+    n_passes: int = 0
+    converged: bool = False
+    stuck: bool = False
+    separated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sgd:
+    r"""Each leaf steps down the gradients of a few rows at a time; leaves are averaged by weight.
+
+    .. math:: \theta \leftarrow \mathrm{prox}_{tP}\Big(\theta - \frac{t}{m} \sum_{i \in batch}
+              \frac{w_i}{\bar w} \nabla \ell_i(\theta)\Big)
+
+    An epoch starts from the same point on every leaf and ends in the leaves' mean along the merge
+    tree, so the result depends on the leaves but not on who holds them. The result is the mean of
+    all steps, later epochs counting more. The pass of an epoch looks at the result of those before
+    on the way: it stops at the tolerance, or where the objective has not fallen by as much for a
+    few epochs in turn.
+
+    B. T. Polyak & A. B. Juditsky 1992, "Acceleration of stochastic approximation by averaging";
+    M. Zinkevich, M. Weimer, A. Smola & L. Li 2010, "Parallelized stochastic gradient descent";
+    S. U. Stich 2019, "Local SGD converges fast and communicates little".
+
+    Parameters
+    ----------
+    objective : Objective
+    start : ndarray of shape (n_outputs, n_features + 1)
+    tol : float
+        Stop at a violation of at most this, or a fall of the objective of less.
+    max_passes : int
+    schedule : Schedule
+    """
+
+    objective: Objective
+    start: Array
+    tol: float
+    max_passes: int
+    schedule: Schedule
+
+    @property
+    def fold(self) -> Fold:
+        """Value and gradient at the result so far, and an epoch."""
+        return FOLD
+
+    def init(self) -> SgdState:
+        """Start."""
+        return SgdState(self.start, self.start)
+
+    def ask(self, state: SgdState) -> Asks:
+        """Return the result so far, and where the next epoch starts."""
+        point = self.objective.point(state.theta)
+        epoch = EpochAsk(
+            point,
+            self.objective.scale,
+            self.objective.free,
+            state.last,
+            self.objective.price,
+            Lengths(
+                state.length * self.schedule.first,
+                self.schedule.begun + state.n_passes,
+                self.schedule.power,
+            ),
+            self.schedule.seed,
+        )
+        return Asks((0, 1), (point, epoch))
+
+    def step(self, state: SgdState, summary: Summaries) -> SgdState:
+        """Judge the result so far, and add the epoch to it."""
+        sums, epoch = summary.members
+        evaluation = self.objective.evaluate(sums, state.theta)
+        violation = self.objective.violation(state.theta, evaluation)
+        last, mean = epoch.last / epoch.weight, epoch.mean / epoch.weight
+        if not (np.isfinite(last).all() and np.isfinite(evaluation.value)):
+            return self._shorten(state)
+        number = self.schedule.begun + state.n_passes
+        share = 2.0 / (number + 2.0)  # epoch k counts k + 1 times
+        theta = state.theta + share * (mean - state.theta) if self.schedule.average else last
+        idle = 0 if evaluation.value < state.best - self.tol else state.idle + 1
+        tired = idle >= self.schedule.patience
+        length = state.length
+        if tired and self.schedule.adaptive and length > SHORTEST:
+            tired, idle, length = False, 0, length / SHORTER
+        converged = violation <= self.tol or tired
+        return SgdState(
+            state.theta if violation <= self.tol else theta,
+            last,
+            length,
+            min(state.best, evaluation.value),
+            idle,
+            evaluation.value,
+            violation,
+            state.n_iter + 1,
+            state.n_passes + 1,
+            converged,
+        )
+
+    def done(self, state: SgdState) -> bool:
+        """Stop at the tolerance, at the limit, or where no step is short enough."""
+        return state.converged or state.stuck or state.n_passes >= self.max_passes
+
+    def progress(self, state: SgdState) -> Progress:
+        """Report the objective, and the violation that the tolerance is about."""
+        return Progress(state.value, state.violation)
+
+    def _shorten(self, state: SgdState) -> SgdState:
+        """Start again with shorter steps: these have led out of all bounds."""
+        length = state.length / SHORTER
+        begun = SgdState(self.start, self.start, length, n_passes=state.n_passes + 1)
+        return begun._replace(stuck=length < SHORTEST)
+
+
+def longest_step(objective: Objective, sample: Block, theta: Array) -> float:
+    r"""Return the longest step that is safe: one over the curvature that a few rows may have.
+
+    That is :math:`h (\lambda + r^2 / m)`, with h the loss's curvature, λ the largest eigenvalue of
+    the columns' covariance (by power iteration), r² the mean square of a row, and m rows a step.
+
+    Parameters
+    ----------
+    objective : Objective
+    sample : Block
+    theta : ndarray of shape (n_outputs, n_features + 1)
+        Where the loss's curvature is taken, and at zero.
+    """
+    point = objective.point(theta)
+    X, (y, weight) = point.columns(sample.X), point.target.read(sample)
+    share, center, scale = weight / weight.sum(), objective.center, objective.scale
+    v = np.ones(len(center)) / np.sqrt(len(center))
+    largest = 1.0
+    for _ in range(POWER_STEPS):
+        eta = X @ (v / scale) - center @ (v / scale)
+        v = (X.T @ (share * eta) - center * (share @ eta)) / scale
+        length = float(np.linalg.norm(v))
+        if length == 0.0:
+            break
+        largest, v = max(1.0, length), v / length
+    bend = max(
+        _mean_curvature(objective, y, share, eta) for eta in (theta[:, -1], 0 * theta[:, -1])
+    )
+    return 1.0 / (bend * (largest + (len(center) + 1) / BATCH_ROWS))
+
+
+def _mean_curvature(objective: Objective, y: Array, share: Array, eta: Array) -> float:
+    """Return the loss's mean curvature at a predictor that is the same for all rows; 1 for none."""
+    outputs = objective.loss.n_outputs
+    everywhere = np.tile(eta, (len(y), 1))
+    curvature = objective.loss.derivatives(y, everywhere if outputs > 1 else everywhere[:, 0])[2]
+    bends = np.einsum("ijj->ij", curvature) if outputs > 1 else curvature[:, np.newaxis]
+    largest = float((share @ bends).max())
+    return largest if largest > 0.0 else 1.0
