@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from flowml.drive.training import Training
-from flowml.kernels.splits import Subset
+from flowml.kernels.masked import View
 from flowml.solvers.masked import Masked
 from flowml.solvers.solver import Solver, State
 from flowml.solvers.together import Together
@@ -65,13 +65,13 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
     return results
 
 
-def masked(procedure: Procedure[Result], subset: Subset) -> Procedure[Result]:
-    """Return the procedure that learns from a subset of the rows."""
+def masked(procedure: Procedure[Result], view: View) -> Procedure[Result]:
+    """Return the procedure that sees rows through a view, such as a subset of them."""
     answer: Any = None
     try:
         while True:
             step = procedure.send(answer)
-            answer = yield Step(step.stage, Masked(step.solver, subset))
+            answer = yield Step(step.stage, Masked(step.solver, view))
     except StopIteration as end:
         result: Result = end.value
         return result

@@ -1,30 +1,36 @@
-"""A fold that sees only a subset of the rows: training and test rows without copies of the data."""
+"""A fold that sees rows through a view: training rows, or one class against the rest."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from flowml.kernels.fold import Ask, Fold, Memory, Summary
 from flowml.kernels.rows import Rows
 from flowml.kernels.scratch import once
-from flowml.kernels.splits import Subset, select
+
+
+class View(Protocol):
+    """How rows look to a fold: fewer of them, or with another target; picklable, as data."""
+
+    def see(self, rows: Rows) -> Rows:
+        """Return the rows as they look; may not write to them."""
 
 
 class MaskedAsk(NamedTuple):
-    """What a fold is asked, and of which rows.
+    """What a fold is asked, and through which view.
 
     Attributes
     ----------
-    subset : Subset
-        Folds that are asked about the same object one after the other share its rows.
+    view : View
+        Folds that are asked through the same object one after the other share its rows.
     question : Ask
     """
 
-    subset: Subset
+    view: View
     question: Ask
 
 
 def masked(fold: Fold) -> Fold:
-    """Return the fold that takes `MaskedAsk`, and gives the summary of the subset's rows."""
+    """Return the fold that takes `MaskedAsk`, and gives the summary of what is seen."""
     return Fold(
         partial(_summarise, fold),
         fold.merge,
@@ -35,4 +41,8 @@ def masked(fold: Fold) -> Fold:
 
 
 def _summarise(fold: Fold, ask: MaskedAsk, rows: Rows, memory: Memory) -> Summary:
-    return fold(ask.question, once(select, ask.subset, rows), memory)
+    return fold(ask.question, once(_seen, ask.view, rows), memory)
+
+
+def _seen(view: View, rows: Rows) -> Rows:
+    return view.see(rows)

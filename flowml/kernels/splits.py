@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from flowml.kernels.permutation import permuted
+from flowml.kernels.random_keys import uniforms
 from flowml.kernels.rows import Array, Block, Matrix, Rows
 from flowml.kernels.scratch import once
 from flowml.kernels.strata import Strata
@@ -108,6 +109,40 @@ class Draws:
 
 
 @dataclass(frozen=True, eq=False)
+class Thinned:
+    """Splits that train on a random share of their training rows.
+
+    Parameters
+    ----------
+    splits : Splits
+    share : float
+    seed : int
+    """
+
+    splits: Splits
+    share: float
+    seed: int
+    is_partition = False
+
+    @property
+    def n_splits(self) -> int:
+        """As many as before."""
+        return self.splits.n_splits
+
+    def sides(self, split: int, block: Block) -> Array:
+        """Leave training rows out by their position."""
+        sides = self.splits.sides(split, block)
+        drawn = uniforms(self.seed, block.start, len(sides)) < self.share
+        return np.where((sides == TEST) | drawn, sides, NEITHER).astype(np.int8)
+
+    def count(self, split: int, side: int) -> int:
+        """Count; how many training rows are left is expected, not known."""
+        count, train = self.splits.count(split, side), self.splits.count(split, TRAIN)
+        left = round(self.share * train)
+        return {TEST: count, TRAIN: left, NEITHER: count + train - left}[side]
+
+
+@dataclass(frozen=True, eq=False)
 class Listed:
     """Sides that somebody else has decided, row by row.
 
@@ -176,6 +211,10 @@ class Subset:
     def n_rows(self) -> int:
         """How many rows there are."""
         return self.splits.count(self.split, self.side)
+
+    def see(self, rows: Rows) -> Rows:
+        """Return its rows."""
+        return once(select, self, rows)
 
 
 def select(subset: Subset, rows: Rows) -> Rows:

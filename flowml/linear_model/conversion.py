@@ -30,12 +30,7 @@ def to_sklearn(model: Any, kind: type[Plain]) -> Plain:
     TypeError
         If the model has categorical columns, which scikit-learn's has not.
     """
-    check_is_fitted(model)
-    if hasattr(model, "encoding_"):
-        raise TypeError(
-            f"this {type(model).__name__} was fitted to categorical columns, which scikit-learn's "
-            "takes only as numbers: encode them before fit, and convert that model"
-        )
+    check_convertible(model)
     known = signature(kind).parameters
     parameters = model.get_params(deep=False).items()
     plain = kind(**{key: value for key, value in parameters if key in known and key not in OURS})
@@ -44,6 +39,16 @@ def to_sklearn(model: Any, kind: type[Plain]) -> Plain:
             value = getattr(model, name)
             setattr(plain, name, value.copy() if isinstance(value, np.ndarray) else value)
     return plain
+
+
+def check_convertible(model: Any) -> None:
+    """Refuse a model that isn't fitted, or that scikit-learn has nothing like."""
+    check_is_fitted(model)
+    if hasattr(model, "encoding_"):
+        raise TypeError(
+            f"this {type(model).__name__} was fitted to categorical columns, which scikit-learn's "
+            "takes only as numbers: encode them before fit, and convert that model"
+        )
 
 
 def to_sklearn_glm(model: Any, kind: type[Plain]) -> Plain:

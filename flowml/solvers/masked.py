@@ -1,30 +1,29 @@
-"""A solver that learns from a subset of the rows."""
+"""A solver that learns from rows seen through a view, such as a subset of them."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 from flowml.kernels.fold import Fold, Summary
-from flowml.kernels.masked import MaskedAsk, masked
-from flowml.kernels.splits import Subset
+from flowml.kernels.masked import MaskedAsk, View, masked
 from flowml.solvers.solver import Progress, Solver, State
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """Go the way that a solver goes where the subset is all there is.
+    """Go the way that a solver goes where what is seen is all there is.
 
     Parameters
     ----------
     solver : Solver
-    subset : Subset
+    view : View
     """
 
     solver: Solver
-    subset: Subset
+    view: View
 
     @cached_property
     def fold(self) -> Fold:
-        """The solver's own, over the subset."""
+        """The solver's own, over what is seen."""
         return masked(self.solver.fold)
 
     @property
@@ -37,8 +36,8 @@ class Masked:
         return self.solver.init()
 
     def ask(self, state: State) -> MaskedAsk:
-        """Ask the solver's question about the subset."""
-        return MaskedAsk(self.subset, self.solver.ask(state))
+        """Ask the solver's question about what is seen."""
+        return MaskedAsk(self.view, self.solver.ask(state))
 
     def step(self, state: State, summary: Summary) -> State:
         """Step the solver."""

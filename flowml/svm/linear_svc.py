@@ -1,6 +1,6 @@
 """Linear support vector classification."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from flowml.parameters import check_choice, check_positive
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.objective import Objective
 
-LOSSES = {"hinge": HingeLoss, "squared_hinge": SquaredHingeLoss}
+LOSSES: dict[str, Callable[..., Loss]] = {"hinge": HingeLoss, "squared_hinge": SquaredHingeLoss}
 
 
 class LinearSVC(WithKinks, LinearClassifier):
@@ -142,7 +142,8 @@ class LinearSVC(WithKinks, LinearClassifier):
 
     def _warm_parameters(self, objective: Objective) -> Array | None:
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        if np.shape(getattr(self, "coef_", None)) != (n_outputs, len(objective.center)):
+        wanted = n_outputs, len(objective.center)
+        if not hasattr(self, "coef_") or self.coef_.shape != wanted:
             return None
         coef, intercept = self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
         return objective.parameters(coef, intercept)

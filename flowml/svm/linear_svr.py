@@ -1,5 +1,6 @@
 """Linear support vector regression."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.svm import LinearSVR as SklearnLinearSVR
@@ -14,7 +15,7 @@ from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_number, check_positive
 from flowml.penalties.elastic_net import ElasticNet
 
-LOSSES = {
+LOSSES: dict[str, Callable[[float], Loss]] = {
     "epsilon_insensitive": EpsilonInsensitiveLoss,
     "squared_epsilon_insensitive": SquaredEpsilonInsensitiveLoss,
 }

@@ -1,0 +1,99 @@
+"""Labels out of a linear predictor, and what of labels went into it."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from flowml.estimator import PassEstimator
+from flowml.kernels.labels import LabelWeights
+from flowml.kernels.rows import Array
+from flowml.linear_model.base import linear
+from flowml.prediction import apply
+
+
+class LabelOutput(ClassifierMixin, PassEstimator):
+    """A linear predictor whose largest output says the class."""
+
+    class_weight: Any
+    classes_: Array
+    coef_: Any
+    intercept_: Any
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the linear predictor of each row.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array, Series or DataFrame of shape (n_rows,), or (n_rows, n_classes) for three or more
+        """
+        check_is_fitted(self)
+        names, several = self._class_names(), len(self.coef_) > 1
+        return apply(
+            self,
+            X,
+            partial(linear, self.coef_, self.intercept_),
+            names if several else None,
+            len(self.coef_) if several else None,
+        )
+
+    def predict(self, X: Any) -> Any:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array or Series of shape (n_rows,)
+        """
+        check_is_fitted(self)
+        function = partial(most_probable, self.coef_, self.intercept_, self.classes_)
+        return apply(self, X, function, dtype=self.classes_.dtype)
+
+    def _factors(self, labels: LabelWeights) -> Array | None:
+        """Return by how much the weights of each class's rows are multiplied."""
+        if self.class_weight is None:
+            return None
+        if self.class_weight == "balanced":
+            return np.asarray(labels.rows.sum() / (len(labels.rows) * labels.rows))
+        weights = [self.class_weight.get(label, 1.0) for label in labels.labels.tolist()]
+        return np.array(weights, dtype=np.float64)
+
+    def _check_class_weight(self) -> None:
+        weights = self.class_weight
+        if not (weights is None or weights == "balanced" or isinstance(weights, dict)):
+            raise ValueError(
+                f"{type(self).__name__}(class_weight={weights!r}): class_weight must be a dict of "
+                "label to weight, 'balanced' or None"
+            )
+
+    def _class_names(self) -> list[str]:
+        return [str(label) for label in self.classes_]
+
+
+def most_probable(coef: Array, intercept: Array, classes: Array, X: Any) -> Array:
+    """Return each row's most probable class."""
+    eta = linear(coef, intercept, X)
+    best = (eta[:, 0] > 0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
+    chosen: Array = classes[best]
+    return chosen
+
+
+def found_classes(estimator: Any, labels: LabelWeights) -> Array:
+    """Return the labels that an estimator is to tell apart, of which there must be two."""
+    if len(labels.labels) == 0:
+        raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+    if len(labels.labels) == 1:
+        raise ValueError(
+            f"y holds one class only, {labels.labels[0]!r}: {type(estimator).__name__} needs at "
+            "least 2 classes"
+        )
+    return labels.labels

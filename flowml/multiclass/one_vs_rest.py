@@ -1,0 +1,290 @@
+"""One classifier for each class, against the rest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
+from flowml.drive.procedure import follow, masked, together
+from flowml.drive.stage import Stage
+from flowml.drive.training import Training
+from flowml.estimator import Needs, PassEstimator
+from flowml.kernels.labels import LABEL_WEIGHTS
+from flowml.kernels.recoded import OneAgainstRest
+from flowml.kernels.rows import Array, Block
+from flowml.linear_model.base import linear
+from flowml.linear_model.label_output import LabelOutput, found_classes
+from flowml.linear_model.logistic_regression import LogisticRegression, probabilities
+from flowml.prediction import apply
+from flowml.runtimes.blas import one_blas_thread
+from flowml.solvers.one_pass import OnePass
+
+
+def _knows_probabilities(model: Any) -> bool:
+    return hasattr(model.estimator, "predict_proba")
+
+
+class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
+    """One binary estimator for each class, which tells it from the rest.
+
+    flowml's estimators are trained all in the same passes, so that a block is read once for all
+    classes; each comes out as it would alone. Other estimators are fitted one after the other.
+    Of two classes, the one estimator tells the second from the first.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier with ``decision_function`` or ``predict_proba``, or a regressor; of flowml,
+        scikit-learn or any other library that follows its conventions.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    estimators_ : list of estimators
+        One for each class, or one for two.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Where X had column names.
+    n_passes_ : int
+        Reads of the data that the fit took; what estimators that are fitted one after the other
+        read isn't counted.
+    history_ : DataFrame
+        One row for each of these passes.
+
+    References
+    ----------
+    R. Rifkin & A. Klautau 2004, "In defense of one-vs-all classification", Journal of Machine
+    Learning Research 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from flowml.linear_model import LogisticRegression
+    >>> from flowml.multiclass import OneVsRestClassifier
+    >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [5.0, 0.0], [5.0, 1.0], [0.0, 9.0], [1.0, 9.0]])
+    >>> y = np.array(["near", "near", "east", "east", "north", "north"])
+    >>> model = OneVsRestClassifier(LogisticRegression()).fit(X, y)
+    >>> model.predict([[4.0, 0.0], [0.0, 8.0]])
+    array(['east', 'north'], dtype='<U5')
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    @property
+    def needs(self) -> Needs:  # type: ignore[override]
+        """What the estimator asks of its input, and labels."""
+        theirs = getattr(self.estimator, "needs", Needs(sparse=True, many_passes=True))
+        return Needs(
+            target=True,
+            sparse=theirs.sparse,
+            many_passes=theirs.many_passes,
+            one_target=True,
+            labels=True,
+            categorical=theirs.categorical and self._shares_passes,
+        )
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit an estimator for each class.
+
+        Parameters
+        ----------
+        X : array, CSR array, frame, Dask collection or Dataset of shape (n_rows, n_features)
+        y : array or Dask collection of shape (n_rows,)
+            Labels. None for a Dataset, which has its own.
+        sample_weight : array or Dask array of shape (n_rows,), optional
+            A weight of 2 is the row twice, a weight of 0 the row absent.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If input or a parameter can't be used, naming what and where, or y holds one class.
+        """
+        with self._training(X, y, sample_weight) as session:
+            dataset = session.runtime.dataset
+            labels = session.solve("classes", OnePass(LABEL_WEIGHTS)).summary
+            classes = found_classes(self, labels)
+            positives = classes[1:] if len(classes) == 2 else classes
+            self.__dict__.pop("encoding_", None)
+            if self._shares_passes:
+                with one_blas_thread():
+                    self.estimators_ = self._fit_together(session, positives)
+                if hasattr(self.estimators_[0], "encoding_"):
+                    self.encoding_ = self.estimators_[0].encoding_
+            else:
+                rows = _plain(X, y, sample_weight, dataset)
+                self.estimators_ = self._fit_one_by_one(rows, positives)
+            self.classes_ = classes
+        return self
+
+    def decision_function(self, X: Any) -> Any:
+        """Return how much each class's estimator is for it.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array, Series or DataFrame of shape (n_rows,), or (n_rows, n_classes) for three or more
+        """
+        names = [str(label) for label in self._fitted_classes()]
+        several = len(self.estimators_) > 1
+        return apply(
+            self,
+            X,
+            partial(_scores, self.estimators_),
+            names if several else None,
+            len(names) if several else None,
+        )
+
+    def predict(self, X: Any) -> Any:
+        """Return the class whose estimator is most for it.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array or Series of shape (n_rows,)
+        """
+        classes = self._fitted_classes()
+        function = partial(_best, self.estimators_, classes)
+        return apply(self, X, function, dtype=classes.dtype)
+
+    @available_if(_knows_probabilities)
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class: the estimators', made to sum to one.
+
+        Parameters
+        ----------
+        X : any input of shape (n_rows, n_features)
+
+        Returns
+        -------
+        array or DataFrame of shape (n_rows, n_classes)
+        """
+        names = [str(label) for label in self._fitted_classes()]
+        return apply(self, X, partial(_shares, self.estimators_), names, len(names))
+
+    @property
+    def _shares_passes(self) -> bool:
+        return hasattr(self.estimator, "_learning")
+
+    def _fitted_classes(self) -> Array:
+        check_is_fitted(self)
+        classes: Array = self.classes_
+        return classes
+
+    def _fit_together(self, session: Training, positives: Array) -> list[Any]:
+        """Train estimators on shared passes."""
+        dataset = session.runtime.dataset
+        members = [clone(self.estimator) for _ in positives]
+        for member in members:
+            member.n_features_in_ = self.n_features_in_
+            member._check(dataset)
+        schema = replace(dataset.schema, feature_names=None)
+        views = [OneAgainstRest(label) for label in positives]
+        follow(
+            session,
+            together(
+                [
+                    masked(member._learning(schema, dataset.n_rows), view)
+                    for member, view in zip(members, views, strict=True)
+                ]
+            ),
+        )
+        for member in members:
+            member.n_passes_, member._history = session.n_passes, session.history
+        return members
+
+    def _fit_one_by_one(self, rows: Any, positives: Array) -> list[Any]:
+        """Train estimators one after the other."""
+        X, y, sample_weight = rows
+        beside = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return [
+            clone(self.estimator).fit(X, (y == label).astype(np.int64), **beside)
+            for label in positives
+        ]
+
+    def _check(self, dataset: Dataset) -> None:
+        if isinstance(self.estimator, str) or not hasattr(self.estimator, "fit"):
+            raise TypeError(
+                f"OneVsRestClassifier(estimator={self.estimator!r}): estimator must be an estimator"
+            )
+
+    def _stages(self, schema: Schema) -> list[Stage]:
+        """Describe the passes of a fit on such data."""
+        first = Stage("classes", LABEL_WEIGHTS, None, 1, 0)
+        return [first, *clone(self.estimator)._stages(schema)] if self._shares_passes else [first]
+
+
+def _plain(X: Any, y: Any, sample_weight: Any, dataset: Dataset) -> tuple[Any, Any, Any]:
+    """Return rows as any estimator takes them, without names."""
+    if isinstance(X, Dataset):
+        raise TypeError(
+            "only estimators of flowml can be trained on a Dataset class by class: give X and y as "
+            "Dask collections or arrays"
+        )
+    if dataset.is_lazy:
+        return X, y, sample_weight
+    blocks = [part.source for part in dataset.parts if isinstance(part.source, Block)]
+    y = np.concatenate([block.y for block in blocks if block.y is not None])
+    return X.to_numpy() if isinstance(X, pd.DataFrame) else X, y, sample_weight
+
+
+def _scores(members: Sequence[Any], X: Any) -> Array:
+    """Return how much each estimator is for its class; above zero it is more than against."""
+    if all(isinstance(member, LabelOutput) for member in members):
+        coef = np.concatenate([member.coef_ for member in members])
+        return linear(coef, np.concatenate([member.intercept_ for member in members]), X)
+    if X.shape[0] == 0:
+        return np.zeros((0, len(members)))
+    return np.stack([_score(member, X) for member in members], axis=1)
+
+
+def _score(member: Any, X: Any) -> Array:
+    if hasattr(member, "decision_function"):
+        return np.ravel(member.decision_function(X))
+    if hasattr(member, "predict_proba"):
+        return np.asarray(member.predict_proba(X))[:, 1] - 0.5
+    return np.ravel(member.predict(X)) - 0.5
+
+
+def _best(members: Sequence[Any], classes: Array, X: Any) -> Array:
+    """Return the class of the highest score."""
+    scores = _scores(members, X)
+    best = (scores[:, 0] > 0).astype(np.intp) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    chosen: Array = classes[best]
+    return chosen
+
+
+def _shares(members: Sequence[Any], X: Any) -> Array:
+    """Return each estimator's probability of its class, made to sum to one in each row."""
+    if X.shape[0] == 0:
+        return np.zeros((0, max(2, len(members))))
+    shares = np.stack([_probability(member, X) for member in members], axis=1)
+    if len(members) == 1:
+        return np.concatenate([1.0 - shares, shares], axis=1)
+    total = shares.sum(axis=1, keepdims=True)
+    even = np.full_like(shares, 1.0 / len(members))
+    return np.divide(shares, total, out=even, where=total > 0)
+
+
+def _probability(member: Any, X: Any) -> Array:
+    if isinstance(member, LogisticRegression):
+        return probabilities(member.coef_, member.intercept_, X)[:, 1]
+    return np.asarray(member.predict_proba(X))[:, 1]
