@@ -12,6 +12,8 @@ from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset, Part, starts
+from flowml.data.frames import categorical_columns
+from flowml.data.labels import label_dtype
 from flowml.data.schema import Schema
 
 
@@ -37,7 +39,7 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     schema = describe(X, y, weight)
     rows = block_rows(X)
     keys = [row_keys(collection) for collection in (X, y, weight)]
-    row_bytes = schema.n_features * schema.dtype.itemsize
+    row_bytes = schema.row_bytes
     sparse = schema.sparse
     parts = tuple(
         Part(
@@ -71,7 +73,7 @@ def one_chunk_of_columns(X: Any) -> Any:
 
 def block_rows(X: Any) -> list[int | None]:
     """Return the rows of each block, None where only computing tells."""
-    if is_dataframe_like(X):
+    if is_dataframe_like(X) or is_series_like(X):
         return [None] * X.npartitions
     return [None if np.isnan(rows) else int(rows) for rows in X.chunks[0]]
 
@@ -123,14 +125,15 @@ def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
     Raises
     ------
     TypeError
-        If a column isn't numeric.
+        If a column of X is neither numeric nor categorical, or y can't be numbers or labels.
     """
     names = tuple(str(column) for column in X.columns) if is_dataframe_like(X) else None
-    dtypes = _numeric_dtypes(X, "X")
-    for values, name in ((y, "y"), (weight, "sample_weight")):
-        if values is not None:
-            _numeric_dtypes(values, name)
-    narrow = all(dtype == np.float32 for dtype in dtypes)
+    places = categorical_columns(X) if is_dataframe_like(X) else ()
+    dtypes = [dtype for place, (_, dtype) in enumerate(_dtypes(X)) if place not in places]
+    _check_numeric(X, "X", places)
+    if weight is not None:
+        _check_numeric(weight, "sample_weight")
+    narrow = bool(dtypes) and all(dtype == np.float32 for dtype in dtypes)
     is_1d = y is None or y.ndim == 1
     return Schema(
         n_features=X.shape[1],
@@ -141,22 +144,37 @@ def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
         y_is_1d=is_1d,
         weighted=weight is not None,
         sparse=not is_dataframe_like(X) and hasattr(meta_from_array(X), "indptr"),
+        categorical=places,
+        label_dtype=None if y is None else _label_dtype(y),
     )
 
 
-def _numeric_dtypes(values: Any, name: str) -> list[Any]:
-    """Return the dtypes of the columns, or of the array, all checked to be numeric."""
+def _dtypes(values: Any) -> list[tuple[str, Any]]:
+    """Return the dtypes of the columns, or of the array, with what they are called."""
     if is_dataframe_like(values):
-        dtypes = {f"column {column!r} of {name}": dtype for column, dtype in values.dtypes.items()}
-    else:
-        dtypes = {name: values.dtype}
-    for where, dtype in dtypes.items():
-        if not (is_any_real_numeric_dtype(dtype) or is_bool_dtype(dtype)):
-            raise TypeError(
-                f"{where} has dtype {dtype}, not real numbers: encode it as numbers first, or "
-                "leave it out"
-            )
-    return list(dtypes.values())
+        return [(f"column {column!r} of ", dtype) for column, dtype in values.dtypes.items()]
+    return [("", values.dtype)]
+
+
+def _check_numeric(values: Any, name: str, but: tuple[int, ...] = ()) -> None:
+    for place, (column, dtype) in enumerate(_dtypes(values)):
+        if place in but or is_any_real_numeric_dtype(dtype) or is_bool_dtype(dtype):
+            continue
+        is_text = column and label_dtype(dtype) is not None
+        hint = ", make it categorical with astype('category')" if is_text else ""
+        raise TypeError(
+            f"{column}{name} has dtype {dtype}, not real numbers: encode it as numbers first"
+            f"{hint}, or leave it out"
+        )
+
+
+def _label_dtype(y: Any) -> np.dtype[Any] | None:
+    """Return what labels y may hold; None for several columns, which are to be numbers."""
+    several = y.ndim == 2 and y.shape[1] != 1
+    found = None if several else label_dtype(_dtypes(y)[0][1])
+    if found is None:
+        _check_numeric(y, "y")
+    return found
 
 
 def _target_names(y: Any) -> tuple[str, ...] | None:

@@ -12,12 +12,14 @@ from dask.base import tokenize
 from dask.dataframe import map_partitions
 from dask.dataframe.utils import make_meta
 from dask.highlevelgraph import HighLevelGraph
-from dask.task_spec import Task
+from dask.task_spec import Task, TaskRef
 from dask.utils import is_dataframe_like
 
-from flowml.data.block_source import BlockSource, as_argument, load
+from flowml.data.block_source import as_argument, load
 from flowml.data.dask_collections import one_chunk_of_columns
 from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
+from flowml.kernels.mixed import Mixed
 from flowml.kernels.rows import Block, Matrix, is_sparse
 
 ChunkFunction = Callable[[Any], Any]
@@ -60,6 +62,8 @@ def map_rows(X: Any, function: ChunkFunction) -> Any:
 def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) -> Any:
     """Apply a function of rows to each block of a dataset, its target and weights included.
 
+    Several functions of one dataset, computed together, load each block once.
+
     Parameters
     ----------
     dataset : Dataset
@@ -72,14 +76,17 @@ def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) ->
     -------
     Dask array of shape (n_rows,) or (n_rows, n_columns)
     """
-    name = f"flowml-rows-{tokenize(dataset.identify(), function)}"
+    identity = dataset.identify()
+    block, name = (
+        f"flowml-block-{tokenize(identity)}",
+        f"flowml-rows-{tokenize(identity, function)}",
+    )
     rest = (0,) * (meta.ndim - 1)
-    tasks: dict[Any, Task] = {
-        (name, number, *rest): Task(
-            (name, number, *rest), _map_source, function, as_argument(part.source)
-        )
-        for number, part in enumerate(dataset.parts)
-    }
+    tasks: dict[Any, Task] = {}
+    for number, part in enumerate(dataset.parts):
+        held, key = (block, number), (name, number, *rest)
+        tasks[held] = Task(held, load, as_argument(part.source))
+        tasks[key] = Task(key, function, TaskRef(held))
     rows = tuple(np.nan if part.rows is None else part.rows for part in dataset.parts)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=dataset.collections)
     chunks = (rows, *((columns,) for columns in meta.shape[1:]))
@@ -88,13 +95,16 @@ def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) ->
 
 def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:
     schema = dataset.schema
-    empty = np.empty((0, schema.n_features), schema.dtype)
-    result = function(sp.csr_array(empty) if schema.sparse else empty)
-    return map_blocks(dataset, partial(_of_columns, function), result)
+    return map_blocks(dataset, partial(_of_columns, function), function(_no_rows(schema)))
 
 
-def _map_source(function: Callable[[Block], Any], source: BlockSource) -> Any:
-    return function(load(source))
+def _no_rows(schema: Schema) -> Matrix:
+    dense = np.empty((0, schema.n_numeric), schema.dtype)
+    if schema.categorical:
+        n_categorical = len(schema.categorical)
+        codes = np.empty((0, n_categorical), np.int32)
+        return Mixed(dense, codes, (np.empty(0, str),) * n_categorical)
+    return sp.csr_array(dense) if schema.sparse else dense
 
 
 def _of_columns(function: ChunkFunction, block: Block) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from dask.base import is_dask_collection, tokenize
+from dask.utils import is_series_like
 
 from flowml.data.arrays import from_arrays
 from flowml.data.assemble import Assemble, to_floats
@@ -51,7 +52,8 @@ def targets_of(dataset: Dataset) -> tuple[Any, Any]:
     """Return a dataset's targets and weights lazily; None for weights that it hasn't."""
     schema = dataset.schema
     shape = (0,) if schema.y_is_1d else (0, schema.n_targets)
-    y = map_blocks(dataset, _target, np.empty(shape))
+    dtype = schema.label_dtype if schema.keeps_labels else np.float64
+    y = map_blocks(dataset, _target, np.empty(shape, dtype))
     return y, map_blocks(dataset, _block_weight, np.empty(0)) if schema.weighted else None
 
 
@@ -96,7 +98,7 @@ class AssemblePairs(Assemble):
 def _lazy(given: dict[str, Any]) -> Dataset:
     first = next(values for values in given.values() if is_dask_collection(values))
     first = first.optimize() if hasattr(first, "optimize") else first
-    arrays = {name: as_array(aligned(values, first, name)) for name, values in given.items()}
+    arrays = {name: _array(aligned(values, first, name)) for name, values in given.items()}
     both = arrays["y_true"]
     if "y_pred" in arrays:
         both = _blocks_beside(both, arrays["y_pred"])
@@ -125,6 +127,13 @@ def _lazy(given: dict[str, Any]) -> Dataset:
     )
     collections = tuple(c for c in (X, y, weight) if c is not None)
     return Dataset(schema, parts, "predictions", lambda: tokenize(*collections), collections)
+
+
+def _array(values: Any) -> Any:
+    """Return a Dask array; strings of a series as Python's own."""
+    if is_series_like(values) and not isinstance(values.dtype, np.dtype):
+        values = values.astype(object)
+    return as_array(values)
 
 
 def _blocks_beside(y: Any, predicted: Any) -> Any:

@@ -67,7 +67,8 @@ def summarise(ask: float, rows: Rows) -> LabelScores:
         found = LabelScores(
             labels,
             np.bincount(code, weights=weight),
-            *sums,
+            sums[0],
+            sums[1],
             float(weight @ np.square(P).sum(axis=1)),
             float(P.min()),
             float(P.max()),
@@ -89,7 +90,8 @@ def merge(left: LabelScores, right: LabelScores) -> LabelScores:
     return LabelScores(
         labels,
         weights,
-        *sums,
+        sums[0],
+        sums[1],
         left.squares + right.squares,
         min(left.least, right.least),
         max(left.most, right.most),

@@ -47,7 +47,7 @@ def summarise(ask: None, rows: Rows) -> PredictionErrors:
     """Sum slice by slice."""
     assert rows[0].y is not None
     n = rows[0].y.shape[1] // 2
-    summary = PredictionErrors(0.0, 0.0, *np.zeros((8, n)), np.inf)
+    summary = PredictionErrors._make((0.0, 0.0, *np.zeros((8, n)), np.inf))
     for part in slices(rows, SLICE_ROWS):
         assert part.y is not None
         weight = np.ones(len(part.y)) if part.weight is None else part.weight
@@ -73,9 +73,8 @@ def summarise(ask: None, rows: Rows) -> PredictionErrors:
         )
         sums = [weight @ values for values in functions]
         least = float(both.min())
-        found = PredictionErrors(
-            float(len(weight)), total, mean, *sums, absolute.max(axis=0), least
-        )
+        largest = absolute.max(axis=0)
+        found = PredictionErrors._make((len(weight), total, mean, *sums, largest, least))
         summary = merge(summary, found)
     return summary
 
@@ -92,7 +91,11 @@ def merge(left: PredictionErrors, right: PredictionErrors) -> PredictionErrors:
         weight,
         left.mean + step * (right.weight / weight),
         left.total + right.total + between,
-        *(one + other for one, other in zip(left[4:9], right[4:9], strict=True)),
+        left.bias + right.bias,
+        left.squares + right.squares,
+        left.absolute + right.absolute,
+        left.relative + right.relative,
+        left.logarithmic + right.logarithmic,
         np.maximum(left.largest, right.largest),
         min(left.least, right.least),
     )

@@ -102,10 +102,10 @@ def _moved(
     assert sums.curvature is not None
     curvature = sums.curvature + factor * (there.curvature - here.curvature)
     step = _in_columns_units(objective, after - before)
-    value = sums.value + np.vdot(sums.gradient, step)
-    value += 0.5 * step.ravel() @ sums.curvature @ step.ravel()
+    bend = 0.5 * step.ravel() @ sums.curvature @ step.ravel()
+    value = sums.value + float(np.vdot(sums.gradient, step)) + float(bend)
     pearson = sums.pearson + factor * (there.pearson - here.pearson)
-    return sums._replace(value=float(value), curvature=curvature, pearson=float(pearson))
+    return sums._replace(value=value, curvature=curvature, pearson=float(pearson))
 
 
 def _in_columns_units(objective: Objective, theta: Array) -> Array:

@@ -50,9 +50,8 @@ def robust_statistics(
     half = stats.norm.ppf((1 + CONFIDENCE) / 2) * std_err
     slopes = slice(int(problem.fit_intercept), None)
     coef, q = statistics.coef[slopes], statistics.df_model
-    f_statistic = np.nan
-    if not problem.alphas[target]:
-        f_statistic = coef @ np.linalg.pinv(covariance[slopes, slopes], hermitian=True) @ coef / q
+    precision = np.linalg.pinv(covariance[slopes, slopes], hermitian=True)
+    f_statistic = np.nan if problem.alphas[target] else float(coef @ precision @ coef) / q
     df_residual = len(sums.groups) - 1 if kind == CLUSTER else statistics.df_residual
     return statistics._replace(
         std_err=std_err,
@@ -60,7 +59,7 @@ def robust_statistics(
         p_value=2 * stats.norm.sf(np.abs(statistic)),
         ci_lower=statistics.coef - half,
         ci_upper=statistics.coef + half,
-        f_statistic=float(f_statistic),
+        f_statistic=f_statistic,
         f_p_value=float(stats.f.sf(f_statistic, q, df_residual)),
     )
 
