@@ -12,9 +12,11 @@ from flowml.cluster import KMeans
 from flowml.kernels.assignment import ASSIGNMENT, AssignmentAsk
 from flowml.kernels.column_extremes import COLUMN_EXTREMES
 from flowml.kernels.column_moments import COLUMN_MOMENTS
+from flowml.kernels.confusion import CONFUSION
 from flowml.kernels.deviance import deviance_fold
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import GRAM
+from flowml.kernels.label_scores import LABEL_SCORES
 from flowml.kernels.labels import LABEL_WEIGHTS
 from flowml.kernels.leave_one_out import LEAVE_ONE_OUT, LeaveOneOut
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT, LossSums, Point, Target
@@ -23,12 +25,19 @@ from flowml.kernels.masked import MaskedAsk, masked
 from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk, NearKinks
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
+from flowml.kernels.ordered_weights import MOST_VALUES, values_of
+from flowml.kernels.prediction_deviance import prediction_deviance
+from flowml.kernels.prediction_errors import PREDICTION_ERRORS
+from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues
+from flowml.kernels.ranking import MOST_WEIGHTS, RANKING, Ranking
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
+from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.splits import TRAIN, Subset
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
 from flowml.kernels.strata import rows_in_order
 from flowml.kernels.target_range import FIRST_OUTSIDE, TargetRange
+from flowml.kernels.target_totals import totals_fold
 from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model import (
     ElasticNetCV,
@@ -41,6 +50,7 @@ from flowml.linear_model import (
     PoissonRegressor,
     QuantileRegressor,
     Ridge,
+    RidgeClassifier,
     RidgeCV,
     TweedieRegressor,
 )
@@ -50,6 +60,7 @@ from flowml.losses.links import Power
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.losses.squared import SquaredLoss
+from flowml.multiclass import OneVsRestClassifier
 from flowml.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from flowml.solvers.lloyd import ask_about
 from flowml.splitters import KFold
@@ -78,6 +89,8 @@ class FoldRow:
     ask : what is asked of the rows of `make_data`
     with_y : bool
         Whether the blocks carry y.
+    target : callable, optional
+        Makes what the fold takes of `make_data`'s y.
     weighted : bool
         Whether the law of weights holds; a search for broken values looks at every row.
     row_counts : tuple of str
@@ -93,6 +106,7 @@ class FoldRow:
     fold: Fold
     ask: Any = None
     with_y: bool = False
+    target: Callable[[np.ndarray], np.ndarray] | None = None
     weighted: bool = True
     row_counts: tuple[str, ...] = ("rows",)
     view: Callable[[Any], dict[str, Any]] = operator.methodcaller("_asdict")
@@ -230,6 +244,38 @@ SEEDING_ASK = SeedingAsk(CENTERS[:2], (1, 1), CENTERS[2:], 5, seed=7, remember=T
 SPLITS = KFold(3, shuffle=True, random_state=0).splits(rows_in_order(240))
 LEFT_OUT = LeaveOneOut(CENTER, COEF[np.newaxis], np.eye(4), np.full((4, 1), 1e-6), 1e-3)
 
+
+def two_labels(y: np.ndarray) -> np.ndarray:
+    """Return a true and a predicted label for each row."""
+    return np.column_stack([np.round(y / 10), np.round((y + 3) / 10)])
+
+
+def predicted(y: np.ndarray) -> np.ndarray:
+    """Return targets, and predictions beside them."""
+    return np.column_stack([y, 0.9 * y + 1])
+
+
+def grouped(y: np.ndarray) -> np.ndarray:
+    """Return targets, and groups that span blocks beside them."""
+    return np.column_stack([y, np.arange(len(y)) % 7])
+
+
+def ranking_view(ranking: Ranking) -> dict[str, Any]:
+    """Return the scores and their weights."""
+    values = np.concatenate([values_of(column) for column in ranking.columns])
+    weights = np.concatenate([column.weights for column in ranking.columns])
+    return {"labels": ranking.labels, "values": values, "weights": weights}
+
+
+def values_view(values: PredictionValues) -> dict[str, Any]:
+    """Return the values and their weights."""
+    columns = (*values.targets, *values.errors)
+    return {
+        "values": np.concatenate([values_of(column) for column in columns]),
+        "weights": np.concatenate([column.weights for column in columns]),
+    }
+
+
 FOLDS = [
     FoldRow("gram", GRAM, with_y=True, row_counts=("rows", "log_weight")),
     FoldRow("triangle", TRIANGLE, CENTER, with_y=True, view=triangle_view),
@@ -308,6 +354,36 @@ FOLDS = [
         deviance_fold(Gaussian(), Power(1.0)),
         Point(SquaredLoss(), Target(), COEF, INTERCEPT, CENTER[:-1]),
         with_y=True,
+    ),
+    FoldRow(
+        "products of scores",
+        SCORE_PRODUCTS,
+        ScoreAsk(loss_point(SquaredLoss())),
+        with_y=True,
+        weighted=False,  # a weight is squared with the score
+    ),
+    FoldRow(
+        "scores by group",
+        SCORE_PRODUCTS,
+        ScoreAsk(loss_point(SquaredLoss()), group=1),
+        with_y=True,
+        target=grouped,
+    ),
+    FoldRow("totals of targets", totals_fold(Gaussian()), Target(), with_y=True),
+    FoldRow("confusion", CONFUSION, with_y=True, target=two_labels),
+    FoldRow("probabilities by label", LABEL_SCORES, 1e-16, with_y=True, target=two_labels),
+    FoldRow("ranking", RANKING, MOST_WEIGHTS, with_y=True, target=two_labels, view=ranking_view),
+    FoldRow("errors", PREDICTION_ERRORS, with_y=True, target=predicted),
+    FoldRow(
+        "ordered errors",
+        PREDICTION_VALUES,
+        MOST_VALUES,
+        with_y=True,
+        target=predicted,
+        view=values_view,
+    ),
+    FoldRow(
+        "deviance of predictions", prediction_deviance(Gaussian()), with_y=True, target=predicted
     ),
     FoldRow("column moments", COLUMN_MOMENTS),
     FoldRow("column extremes", COLUMN_EXTREMES),
@@ -416,6 +492,21 @@ ESTIMATORS = [
         ("coef_", "intercept_"),
         with_y=True,
         make_for_checks=QuantileRegressor,
+    ),
+    EstimatorRow(
+        "RidgeClassifier",
+        lambda: RidgeClassifier(class_weight="balanced"),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=three_classes,
+    ),
+    EstimatorRow(
+        "OneVsRestClassifier",
+        lambda: OneVsRestClassifier(LogisticRegression(tol=1e-10)),
+        ("classes_", "estimators_"),
+        with_y=True,
+        target=three_classes,
+        make_for_checks=lambda: OneVsRestClassifier(LogisticRegression()),
     ),
     EstimatorRow(
         "LinearSVC, three classes",

@@ -36,6 +36,7 @@ quickly = settings(max_examples=12, deadline=None)
 def blocks(row: FoldRow, weighted: bool = True, bounds: Sequence[int] = ()) -> list[Block]:
     """Cut the data of the table at `bounds`; equal bounds make empty blocks."""
     X, y, weight = make_data(N_ROWS)
+    y = y if row.target is None else row.target(y)
     edges = [0, *bounds, N_ROWS]
     return [
         Block(
@@ -117,7 +118,8 @@ def test_weights_repeat_rows(row: FoldRow) -> None:
     (block,) = blocks(row)
     times = block.weight.astype(int)
     repeated = Block(
-        np.repeat(block.X, times, axis=0), None if block.y is None else np.repeat(block.y, times)
+        np.repeat(block.X, times, axis=0),
+        None if block.y is None else np.repeat(block.y, times, axis=0),
     )
     found, expected = summarise(row, [block]), summarise(row, [repeated])
     assert_equal_summaries(row, expected, found, but=row.row_counts)

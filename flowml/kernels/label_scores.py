@@ -6,7 +6,7 @@ import numpy as np
 
 from flowml.kernels.confusion import check_number, join_labels
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Rows, slices
+from flowml.kernels.rows import Array, Rows, is_sparse, slices
 
 SLICE_ROWS = 1 << 14
 
@@ -48,7 +48,8 @@ def summarise(ask: float, rows: Rows) -> LabelScores:
     summary = LabelScores(np.empty(0), np.empty(0), none, none, 0.0, np.inf, -np.inf, 0.0)
     for part in slices(rows, SLICE_ROWS):
         assert part.y is not None
-        P, y = part.X.astype(np.float64, copy=False), part.y[:, 0]
+        P = part.X.toarray() if is_sparse(part.X) else part.X
+        P, y = P.astype(np.float64, copy=False), part.y[:, 0]
         weight = np.ones(len(y)) if part.weight is None else part.weight
         counts = weight > 0
         P, y, weight = P[counts], y[counts], weight[counts]

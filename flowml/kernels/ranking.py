@@ -8,7 +8,7 @@ from flowml.kernels.confusion import check_number, join_labels
 from flowml.kernels.fold import Fold
 from flowml.kernels.ordered_weights import MOST_VALUES, OrderedWeights, order
 from flowml.kernels.ordered_weights import merge as merge_ordered
-from flowml.kernels.rows import Array, Rows
+from flowml.kernels.rows import Array, Rows, is_sparse
 
 
 class Ranking(NamedTuple):
@@ -36,7 +36,7 @@ def summarise(ask: int, rows: Rows) -> Ranking:
     summary = Ranking(np.empty(0), (nothing,) * n_columns, 0)
     for block in rows:
         assert block.y is not None
-        X, y = block.X, block.y[:, 0]
+        X, y = block.X.toarray() if is_sparse(block.X) else block.X, block.y[:, 0]
         weight = np.ones(len(y)) if block.weight is None else block.weight
         counts = weight > 0
         X, y, weight = X[counts], y[counts], weight[counts]
