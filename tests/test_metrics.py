@@ -386,6 +386,24 @@ def test_scorers_of_a_dataset(rows, weight, tmp_path):
         assert found[name] == pytest.approx(wanted, rel=1e-9), name
 
 
+def test_classifiers_score_themselves(rows, weight, tmp_path):
+    X, two, three, _ = rows
+    names = np.array(["ant", "bee", "cicada"])[three]
+    model = LogisticRegression().fit(X, names)
+    wanted = reference.accuracy_score(names, model.predict(X), sample_weight=weight)
+    assert model.score(X, names, weight) == pytest.approx(wanted, rel=1e-12)
+    lazy = da.from_array(X, chunks=(300, 3)), da.from_array(two, chunks=300)
+    model = LogisticRegression().fit(*lazy)
+    wanted = reference.accuracy_score(two, model.predict(X))
+    assert model.score(*lazy) == pytest.approx(wanted, rel=1e-12)
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=two)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    dataset = flowml.read_parquet(tmp_path / "rows.parquet", target="y")
+    assert LogisticRegression().fit(dataset).score(dataset) == pytest.approx(wanted, rel=1e-12)
+    with pytest.raises(ValueError, match=r"y holds the label 2\.0, which fit hasn't seen"):
+        model.score(X, three)
+
+
 def test_scorer_names_are_scikit_learns():
     assert set(metrics.get_scorer_names()) <= set(reference.get_scorer_names())
     with pytest.raises(ValueError, match="'goodness' is no scorer: there are accuracy"):

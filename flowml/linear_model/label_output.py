@@ -11,6 +11,7 @@ from flowml.estimator import PassEstimator
 from flowml.kernels.labels import LabelWeights
 from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
+from flowml.metrics.scorers import OF_CLASSIFIER
 from flowml.prediction import apply
 
 
@@ -57,6 +58,25 @@ class LabelOutput(ClassifierMixin, PassEstimator):
         check_is_fitted(self)
         function = partial(most_probable, self.coef_, self.intercept_, self.classes_)
         return apply(self, X, function, dtype=self.classes_.dtype)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the share of the rows whose class is predicted, in one pass over the data.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If y holds a label that `fit` hasn't seen.
+        """
+        check_is_fitted(self)
+        return OF_CLASSIFIER(self, X, y, sample_weight)
 
     def _factors(self, labels: LabelWeights) -> Array | None:
         """Return by how much the weights of each class's rows are multiplied."""

@@ -21,6 +21,16 @@ def of_confusion(function: Callable[..., Any], **options: Any) -> Metric:
     return Metric(PREDICTION, ((CONFUSION, None),), partial(_replay, function, options))
 
 
+def known_accuracy(classes: Any) -> Metric:
+    """Return the metric of accuracy among known classes; a label that isn't one of them is refused.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    """
+    return Metric(PREDICTION, ((CONFUSION, None),), partial(_known_accuracy, classes))
+
+
 def accuracy_score(
     y_true: Any, y_pred: Any, *, normalize: bool = True, sample_weight: Any = None
 ) -> float:
@@ -269,3 +279,14 @@ def _replay(function: Callable[..., Any], options: dict[str, Any], confusion: Co
         raise ValueError("there is nothing to measure: no row, or none of a weight above zero")
     labels, weights = confusion.labels, confusion.weights[true, predicted]
     return function(labels[true], labels[predicted], sample_weight=weights, **options)
+
+
+def _known_accuracy(classes: Any, confusion: Confusion) -> float:
+    found = confusion.labels[confusion.weights.sum(axis=1) > 0]
+    unknown = found[~np.isin(found, classes)]
+    if len(unknown):
+        raise ValueError(
+            f"y holds the label {unknown.tolist()[0]!r}, which fit hasn't seen: it knows "
+            f"{', '.join(map(str, classes))}"
+        )
+    return float(_replay(reference.accuracy_score, {}, confusion))

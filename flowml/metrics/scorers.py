@@ -11,7 +11,7 @@ from flowml.data.dataset import Dataset
 from flowml.data.pairs import pair, targets_of
 from flowml.metrics import errors
 from flowml.metrics.deviances import deviance_metric
-from flowml.metrics.labels import of_confusion
+from flowml.metrics.labels import known_accuracy, of_confusion
 from flowml.metrics.metric import PREDICTION, SCORE, Measured, Metric, measure
 from flowml.metrics.probabilities import brier_metric, log_loss_metric
 from flowml.metrics.rankings import average_precision_metric, roc_auc_metric
@@ -128,6 +128,8 @@ def _scorers() -> dict[str, Scorer]:
 
 
 SCORERS = _scorers()
+OF_CLASSIFIER = Scorer("accuracy", known_accuracy, 1, PREDICT)
+"""What a classifier's own ``score`` is: a label that its fit hasn't seen is refused."""
 FUNCTIONS = {
     "accuracy_score": "accuracy",
     "balanced_accuracy_score": "balanced_accuracy",
