@@ -173,7 +173,7 @@ def get_scorer(scoring: str | Scorer) -> Scorer:
 
     Examples
     --------
-    >>>     >>> from flowml.linear_model import LinearRegression
+    >>> from flowml.linear_model import LinearRegression
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 5.0])
     >>> round(get_scorer("neg_mean_absolute_error")(LinearRegression().fit(X, y), X, y), 3)
     -0.667
@@ -268,7 +268,7 @@ def score_estimator(
 
     Examples
     --------
-    >>>     >>> from flowml.linear_model import LinearRegression
+    >>> from flowml.linear_model import LinearRegression
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 5.0])
     >>> found = score_estimator(LinearRegression().fit(X, y), X, y, ["r2", "neg_max_error"])
     >>> {name: round(value, 3) for name, value in found.items()}
