@@ -53,7 +53,7 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
         Which of two columns of y (of a Dataset's targets, or of a frame) isn't the target but an
         offset, or an exposure: the logarithm of an exposure is an offset. Values can also be given
         to `fit`, `predict` and `score`.
-    solver : {"auto", "newton", "lbfgs", "fista"}, default="auto"
+    solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.

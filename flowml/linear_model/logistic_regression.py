@@ -44,7 +44,9 @@ class LogisticRegression(GlmSummary, LinearClassifier):
     class_weight : dict, "balanced" or None, default=None
         By which rows' weights are multiplied, by label; "balanced" gives each class the same
         total weight.
-    solver : {"auto", "newton"}, default="auto"
+    solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
+        "lbfgs" takes no `l1_ratio`. "auto" is "newton" where the coefficients are few, else "lbfgs"
+        or, with `l1_ratio`, "fista".
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.
