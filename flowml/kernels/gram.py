@@ -129,14 +129,14 @@ def add_products(block: Block, shift: Array, products: Array) -> None:
         y = y.reshape(len(X), n_columns - 1 - X.shape[1])
         roots = np.empty(0) if block.weight is None else np.sqrt(block.weight)
         work = scratch("gram rows", (min(n_slice, MOST_ROWS) * n_columns,))
-        _add_narrow_products(_constant(X), _constant(y), roots, shift, work, product, products)
+        _add_narrow_products(constant(X), constant(y), roots, shift, work, product, products)
         return
     for part in slices([block], SLICE_ROWS):
         Z = centred(part, shift)
         products += np.matmul(Z.T, Z, out=product)
 
 
-def _constant(values: Array) -> Array:
+def constant(values: Array) -> Array:
     """Return a read-only view: compiled loops are compiled for these only."""
     view = values.view()
     view.flags.writeable = False
@@ -175,7 +175,7 @@ def centred(part: Slice, center: Array) -> Array:
     roots = np.empty(0) if part.weight is None else np.sqrt(part.weight)
     if X.strides[0] >= X.strides[1]:
         Z = scratch("gram rows", (n_rows, len(center) + 1))
-        _fill(_constant(X), _constant(y), roots, center, Z)
+        _fill(constant(X), constant(y), roots, center, Z)
         return Z
     Z = scratch("gram columns", (len(center) + 1, n_rows)).T
     Z[:, :n_columns], Z[:, n_columns:-1], Z[:, -1] = X, y, 1.0

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
@@ -11,7 +12,7 @@ from flowml.kernels.one_hot import Encoding
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
 from flowml.losses.likelihood import likelihood_of
-from flowml.losses.loss import Derivatives, Loss
+from flowml.losses.loss import Derivatives, Loss, contiguous
 
 SLICE_BYTES = 1 << 20
 SPARSE_SLICE_ROWS = 1 << 16
@@ -85,6 +86,8 @@ class Point(NamedTuple):
     encoding : Encoding or None
         What the labels of categorical columns mean, where X is `Mixed`; n_features is then the
         number of its columns.
+    bends : bool
+        Whether a fold with curvature is to sum it up: it costs several times the rest.
     """
 
     loss: Loss
@@ -93,6 +96,7 @@ class Point(NamedTuple):
     intercept: Array
     center: Array
     encoding: Encoding | None = None
+    bends: bool = True
 
     def columns(self, X: Matrix | Mixed) -> Matrix:
         """Return the columns that the coefficients belong to."""
@@ -138,7 +142,9 @@ def summarise_gradient(ask: Point, rows: Rows) -> LossSums:
 
 
 def summarise_curvature(ask: Point, rows: Rows) -> LossSums:
-    """Sum value, gradient and curvature."""
+    """Sum value, gradient and, where the point wants it, curvature."""
+    if not ask.bends:
+        return _summarise(ask, rows, None)
     size = ask.loss.n_outputs * (len(ask.center) + 1)
     return _summarise(ask, rows, np.zeros((size, size)))
 
@@ -171,32 +177,63 @@ LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
 
 
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
-    outputs = ask.loss.n_outputs
-    total, value, spread, largest, broken, pearson = 0.0, 0.0, 0.0, 0.0, 0, 0.0
+    outputs, pearson = ask.loss.n_outputs, 0.0
     likelihood = likelihood_of(ask.loss)
     dispersed = likelihood is not None and likelihood.dispersion is None
-    gradient = np.zeros((outputs, len(ask.center) + 1))
-    for part in slices(rows, slice_rows(rows)):
-        X, (y, weight) = ask.columns(part.X), ask.target.read(part)
-        eta = predictor(ask, X, part)
-        broken += not np.isfinite(eta.sum() + weight.sum() + y.sum())
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+    gradient, tally = np.zeros((outputs, len(ask.center) + 1)), np.zeros(len(Tally._fields))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for part in slices(rows, slice_rows(rows)):
+            X, (y, weight) = ask.columns(part.X), ask.target.read(part)
+            eta = predictor(ask, X, part)
             derivatives = weighed(ask.loss, y, eta, weight)
-            total += float(weight.sum())
-            value += float(weight @ derivatives.value)
-            slope = derivatives.gradient.reshape(len(eta), outputs)
-            weighted = weight[:, np.newaxis] * slope
-            spread += float(np.vdot(weighted, slope))
+            weighted = np.empty(eta.shape)
+            slope = derivatives.gradient.reshape(eta.shape)
+            _tally(
+                contiguous(y), contiguous(weight), eta, derivatives.value, slope, tally, weighted
+            )
             if dispersed:
                 ratio = np.square(derivatives.gradient) / derivatives.curvature
                 pearson += float(weight @ np.where(weight > 0, ratio, 0.0))
-            largest = max(largest, float(np.abs(slope).max(initial=0.0)))
             gradient[:, :-1] += (X.T @ weighted).T
             gradient[:, -1] += weighted.sum(axis=0)
             if curvature is not None:
-                _add_curvature(X, weight, derivatives, ask.center, curvature)
+                _add_curvature(ask, X, weight, derivatives, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
-    return LossSums(total, value, spread, gradient, curvature, largest, broken, pearson)
+    total, value, spread, largest, broken = Tally(*tally.tolist())
+    return LossSums(total, value, spread, gradient, curvature, largest, int(broken), pearson)
+
+
+class Tally(NamedTuple):
+    """The numbers of `LossSums` that are summed up row by row."""
+
+    weight: float
+    value: float
+    spread: float
+    largest: float
+    broken: float
+
+
+@numba.njit(nogil=True, cache=True)
+def _tally(
+    y: Array, weight: Array, eta: Array, value: Array, slope: Array, tally: Array, weighted: Array
+) -> None:
+    """Add a slice's rows to the tally and weigh their gradients, in one call."""
+    n_rows, n_outputs = eta.shape
+    seen, total, values, spread, largest = 0.0, 0.0, 0.0, 0.0, tally[3]
+    for i in range(n_rows):
+        total += weight[i]
+        values += weight[i] * value[i]
+        seen += y[i]
+        for k in range(n_outputs):
+            seen += eta[i, k]
+            weighted[i, k] = weight[i] * slope[i, k]
+            spread += weighted[i, k] * slope[i, k]
+            largest = max(largest, abs(slope[i, k]))
+    tally[0] += total
+    tally[1] += values
+    tally[2] += spread
+    tally[3] = largest
+    tally[4] += not np.isfinite(seen + total)
 
 
 def weighed(loss: Loss, y: Array, eta: Array, weight: Array) -> Derivatives:
@@ -226,11 +263,12 @@ def predictor(ask: Point, X: Matrix, rows: Slice | Block) -> Array:
 
 
 def _add_curvature(
-    X: Matrix, weight: Array, derivatives: Derivatives, center: Array, curvature: Array
+    ask: Point, X: Matrix, weight: Array, derivatives: Derivatives, curvature: Array
 ) -> None:
     """Add the weighted products of the columns, a block for each pair of outputs."""
     bend = derivatives.curvature
     if bend.ndim == 1:
-        add_weighted_products(X, weight * bend, center, curvature)
+        add_weighted_products(X, weight * bend, ask.center, curvature)
     else:
-        add_pair_products(X, weight[:, np.newaxis, np.newaxis] * bend, center, curvature)
+        weights = (bend.transpose(1, 2, 0) * weight).transpose(2, 0, 1)
+        add_pair_products(X, weights, ask.center, curvature, ask.loss.shift_invariant)

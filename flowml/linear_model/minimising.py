@@ -174,4 +174,5 @@ def _start_on_sample(
         make(objective, away, SAMPLE_TOLERANCE, SAMPLE_PASSES), [sample]
     )
     misleads = state.separated or not np.isfinite(state.theta).all() or state.value > ceiling
-    return (away if misleads else Start(state.theta, nothing, ceiling, state)), n_iter
+    rows = len(sample.X) if isinstance(sample.X, np.ndarray) else 0
+    return (away if misleads else Start(state.theta, nothing, ceiling, state, rows)), n_iter

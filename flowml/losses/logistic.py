@@ -1,10 +1,12 @@
 """The logistic loss of two classes."""
 
+import math
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-from flowml.losses.loss import Array, Derivatives
+from flowml.losses.loss import Array, Derivatives, contiguous
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,23 @@ class LogisticLoss:
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
-        small = np.exp(-np.abs(eta))
-        value = np.maximum(eta, 0.0) + np.log1p(small) - y * eta
-        inverse = 1.0 / (1.0 + small)
-        probability = np.where(eta >= 0, inverse, small * inverse)
-        return Derivatives(value, probability - y, small * inverse * inverse)
+        found = np.empty((3, len(eta)))
+        _derive(contiguous(y), contiguous(eta), found)
+        return Derivatives(*found)
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the logarithm of the odds of class 1."""
         share = np.clip(np.average(y, weights=weight), 1e-12, 1 - 1e-12)
         return np.array([np.log(share / (1 - share))])
+
+
+@numba.njit(nogil=True, cache=True)
+def _derive(y: Array, eta: Array, found: Array) -> None:
+    """Write value, gradient and curvature, in one call: threads don't wait for each other."""
+    for i in range(len(eta)):
+        small = math.exp(-abs(eta[i]))
+        inverse = 1.0 / (1.0 + small)
+        probability = inverse if eta[i] >= 0.0 else small * inverse
+        found[0, i] = max(eta[i], 0.0) + math.log1p(small) - y[i] * eta[i]
+        found[1, i] = probability - y[i]
+        found[2, i] = small * inverse * inverse

@@ -66,3 +66,10 @@ class Loss(Protocol):
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the best predictor without features (or a fair guess), of shape (n_outputs,)."""
+
+
+def contiguous(values: Array) -> Array:
+    """Return a contiguous read-only view: compiled loops are compiled for these only."""
+    view = np.ascontiguousarray(values, dtype=np.float64).view()
+    view.flags.writeable = False
+    return view

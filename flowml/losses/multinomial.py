@@ -1,10 +1,12 @@
 """The logistic loss of three classes or more."""
 
+import math
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-from flowml.losses.loss import Array, Derivatives
+from flowml.losses.loss import Array, Derivatives, contiguous
 
 SMALLEST_SHARE = 1e-12
 
@@ -35,18 +37,11 @@ class MultinomialLoss:
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
-        rows, code = np.arange(len(eta)), y.astype(np.intp)
-        top = eta.max(axis=1)
-        probability = np.exp(eta - top[:, np.newaxis])
-        total = probability.sum(axis=1)
-        probability /= total[:, np.newaxis]
-        value = np.log(total) + top - eta[rows, code]
-        curvature = -probability[:, :, np.newaxis] * probability[:, np.newaxis, :]
-        diagonal = np.arange(self.n_outputs)
-        curvature[:, diagonal, diagonal] += probability
-        gradient = probability
-        gradient[rows, code] -= 1.0
-        return Derivatives(value, gradient, curvature)
+        n_rows, n_outputs = eta.shape
+        value, gradient = np.empty(n_rows), np.empty((n_rows, n_outputs))
+        curvature = np.empty((n_outputs, n_outputs, n_rows))
+        _derive(contiguous(y), contiguous(eta), value, gradient, curvature)
+        return Derivatives(value, gradient, curvature.transpose(2, 0, 1))
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the logarithms of the classes' shares, about their mean."""
@@ -54,3 +49,25 @@ class MultinomialLoss:
         logs = np.log(np.maximum(counts / counts.sum(), SMALLEST_SHARE))
         centred: Array = logs - logs.mean()
         return centred
+
+
+@numba.njit(nogil=True, cache=True)
+def _derive(y: Array, eta: Array, value: Array, gradient: Array, curvature: Array) -> None:
+    """Write value, gradient and curvature, the last with its outputs first."""
+    n_rows, n_outputs = eta.shape
+    for i in range(n_rows):
+        top, total = eta[i].max(), 0.0
+        for k in range(n_outputs):
+            gradient[i, k] = math.exp(eta[i, k] - top)
+            total += gradient[i, k]
+        value[i] = math.log(total) + top - eta[i, int(y[i])]
+        for k in range(n_outputs):
+            gradient[i, k] /= total
+    for j in range(n_outputs):
+        for k in range(n_outputs):
+            for i in range(n_rows):
+                curvature[j, k, i] = -gradient[i, j] * gradient[i, k]
+        for i in range(n_rows):
+            curvature[j, j, i] += gradient[i, j]
+    for i in range(n_rows):
+        gradient[i, int(y[i])] -= 1.0

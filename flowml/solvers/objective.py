@@ -51,12 +51,15 @@ class Start(NamedTuple):
     ceiling : float
     learned : the last state of a solver on a sample, or None
         From which a solver of the same kind takes what it has learned of the curvature.
+    rows : int
+        Of that sample, where it tells the curvature of each column: 0 where columns may be rare.
     """
 
     theta: Array
     otherwise: Array
     ceiling: float
     learned: Any = None
+    rows: int = 0
 
     def misleads(self, value: float) -> bool:
         """Tell from the objective at `theta` whether to start otherwise."""
