@@ -1,7 +1,7 @@
 """Predictions: a function of rows applied to any kind of input, giving back the same kind."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,15 @@ from flowml.data.adopt import is_lazy, schema_of
 from flowml.data.assemble import to_matrix
 from flowml.data.frames import categorical_columns
 from flowml.data.map_rows import map_rows
-from flowml.estimator import validate_mixed, validate_schema
+from flowml.estimator import check_kinds, validate_mixed, validate_schema
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.one_hot import Encoding, OneHot
 from flowml.kernels.rows import Matrix, is_sparse
 
+NO_CATEGORIES = (
+    "X has no categorical columns, but the model was fitted to {}: give a frame with columns of "
+    "dtype category"
+)
 RowFunction = Callable[[Matrix], Any]
 """``X -> rows``: takes a validated float array or CSR array, also one without rows; picklable."""
 
@@ -64,9 +68,12 @@ def apply(
     """
     check_is_fitted(estimator)
     index = X.index if isinstance(X, pd.DataFrame) else None
+    encoding = getattr(estimator, "encoding_", None)
     if is_lazy(X):
         schema = schema_of(X)
+        check_kinds(estimator, replace(schema, label_dtype=None), estimator.needs)
         validate_schema(estimator, schema, reset=False)
+        check_categories(encoding, schema.categorical_names)
         computed = schema.dtype
     else:
         X = _validated(estimator, X)
@@ -78,7 +85,7 @@ def apply(
         None if names is None else tuple(names),
         n_columns,
         estimator.needs.nan,
-        getattr(estimator, "encoding_", None),
+        encoding,
     )
     if is_lazy(X):
         return map_rows(X, rows)
@@ -87,9 +94,13 @@ def apply(
 
 def _validated(estimator: Any, X: Any) -> Any:
     """Check rows in memory, and return them as a matrix, or as numbers beside codes."""
+    if isinstance(X, Mixed):
+        return X
     finite = "allow-nan" if estimator.needs.nan else True
     if isinstance(X, pd.DataFrame) and categorical_columns(X):
         mixed = validate_mixed(estimator, X, estimator.needs, reset=False)
+        names = tuple(str(X.columns[place]) for place in categorical_columns(X))
+        check_categories(getattr(estimator, "encoding_", None), names)
         assert_all_finite(mixed.dense, allow_nan=estimator.needs.nan, input_name="X")
         return mixed
     return validate_data(
@@ -151,6 +162,25 @@ class Rows:
         return pd.DataFrame(values, index=index, columns=self.names)
 
 
+def check_categories(encoding: Encoding | None, found: tuple[str, ...]) -> None:
+    """Refuse rows whose categorical columns are others than those of the fit.
+
+    Raises
+    ------
+    ValueError
+    """
+    wanted = () if encoding is None else encoding.names
+    if found and not wanted:
+        raise ValueError(f"column {found[0]!r} is categorical, but the fit took it as numbers")
+    if found and found != wanted:
+        raise ValueError(
+            f"X has the categorical columns {', '.join(found)}, but the model was fitted to "
+            f"{', '.join(wanted)}: give the same columns dtype category"
+        )
+    if wanted and not found:
+        raise ValueError(NO_CATEGORIES.format(len(wanted)))
+
+
 def encode(encoding: Encoding, X: Matrix) -> OneHot:
     """Return rows as the columns that a model has coefficients for.
 
@@ -160,10 +190,7 @@ def encode(encoding: Encoding, X: Matrix) -> OneHot:
         If a column isn't categorical that was in the fit, or holds labels that the fit never saw.
     """
     if not isinstance(X, Mixed):
-        raise ValueError(
-            f"X has no categorical columns, but the model was fitted to {len(encoding.levels)}: "
-            "give a frame with columns of dtype category"
-        )
+        raise ValueError(NO_CATEGORIES.format(len(encoding.levels)))
     if not encoding.ignore_unknown:
         unknown = encoding.unknown(X)
         if unknown:

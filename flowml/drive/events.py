@@ -63,4 +63,24 @@ class FitCompleted(NamedTuple):
     seconds: float
 
 
-Event: TypeAlias = FitStarted | StageStarted | PassCompleted | CheckpointWritten | FitCompleted
+class CandidateScored(NamedTuple):
+    """A search knows how one of its candidates does.
+
+    Attributes
+    ----------
+    number, count : int
+        Which one, from 1, of how many.
+    parameters : str
+    score : float
+        Mean over the splits.
+    """
+
+    number: int
+    count: int
+    parameters: str
+    score: float
+
+
+Event: TypeAlias = (
+    FitStarted | StageStarted | PassCompleted | CheckpointWritten | FitCompleted | CandidateScored
+)

@@ -31,11 +31,12 @@ Procedure: TypeAlias = Generator[Step, State, Result]
 on nothing else, so that it takes the same way again when it is resumed."""
 
 
-def follow(session: Training, procedure: Procedure[Result]) -> Result:
-    """Run a procedure to its end, a stage after the other."""
+def follow(session: Training | None, procedure: Procedure[Result]) -> Result:
+    """Run a procedure to its end, a stage after the other; one that has none needs no session."""
     try:
         step = next(procedure)
         while True:
+            assert session is not None
             step = procedure.send(session.solve(step.stage, step.solver))
     except StopIteration as end:
         return end.value
@@ -72,6 +73,18 @@ def masked(procedure: Procedure[Result], view: View) -> Procedure[Result]:
         while True:
             step = procedure.send(answer)
             answer = yield Step(step.stage, Masked(step.solver, view))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def prefixed(procedure: Procedure[Result], prefix: str) -> Procedure[Result]:
+    """Return the procedure with stages of names that another part of a fit can't have."""
+    answer: Any = None
+    try:
+        while True:
+            step = procedure.send(answer)
+            answer = yield Step(f"{prefix} {step.stage}", step.solver)
     except StopIteration as end:
         result: Result = end.value
         return result

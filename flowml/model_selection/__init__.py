@@ -1,5 +1,17 @@
 """Validation and search whose fits share their passes over the data."""
 
+from flowml.model_selection.grid_search_cv import GridSearchCV
+from flowml.model_selection.randomized_search_cv import RandomizedSearchCV
+from flowml.model_selection.validation import cross_val_score, cross_validate
 from flowml.splitters import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
-__all__ = ["GroupKFold", "KFold", "ShuffleSplit", "StratifiedKFold"]
+__all__ = [
+    "GridSearchCV",
+    "GroupKFold",
+    "KFold",
+    "RandomizedSearchCV",
+    "ShuffleSplit",
+    "StratifiedKFold",
+    "cross_val_score",
+    "cross_validate",
+]

@@ -1,0 +1,300 @@
+"""What searches share: candidates out, the best one in, on passes that all fits share."""
+
+import time
+from collections.abc import Mapping
+from copy import deepcopy
+from importlib import import_module
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from flowml.config import get_config
+from flowml.data.adopt import is_lazy
+from flowml.data.dataset import Dataset
+from flowml.data.schema import Schema
+from flowml.drive.events import CandidateScored
+from flowml.drive.procedure import Procedure, follow
+from flowml.drive.stage import Stage
+from flowml.estimator import Needs, PassEstimator
+from flowml.kernels.rows import Array
+from flowml.model_selection.apart import Way
+from flowml.model_selection.evaluator import Evaluator, InMemory, SharedPasses, Tasks
+from flowml.model_selection.outcome import Outcome, tabulate
+from flowml.model_selection.scoring import DEFAULT, choose_scorers
+from flowml.model_selection.shared import Setting, check_classes, shares_passes
+from flowml.runtimes.blas import one_blas_thread
+from flowml.splitters import Splitter, as_splitter
+from flowml.splitting import draw_splits
+
+
+class Trial(NamedTuple):
+    """A candidate, and what came of it.
+
+    Attributes
+    ----------
+    params : mapping of str to value
+    outcome : Outcome
+    beside : dict of str to value
+        Further columns of the table.
+    """
+
+    params: Mapping[str, Any]
+    outcome: Outcome
+    beside: dict[str, Any]
+
+
+def _best_has(name: str) -> Any:
+    def check(search: Any) -> bool:
+        inner = getattr(search, "best_estimator_", search.estimator)
+        getattr(inner, name)
+        return True
+
+    return available_if(check)
+
+
+class BaseSearch(MetaEstimatorMixin, PassEstimator):
+    """A search over parameters of an estimator.
+
+    A subclass gives `_explore`.
+    """
+
+    estimator: Any
+    scoring: Any
+    refit: Any
+    cv: Any
+    error_score: Any
+    return_train_score: bool
+
+    @property
+    def needs(self) -> Needs:  # type: ignore[override]
+        """What the estimator asks of its input."""
+        return getattr(self.estimator, "needs", Needs())
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Fit and score all candidates, and fit the best one to all rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for the estimator
+        groups : array of shape (n_rows,), optional
+            For splitters that keep groups together.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the estimator's ``fit``; or if a parameter can't be used, or a split leaves a class
+            out.
+        """
+        self._fit(X, y, sample_weight, groups)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> list[Trial]:
+        """Fit, and return the trials."""
+        splitter = as_splitter(self.cv, X, y, groups, is_classifier(self.estimator))
+        if not (shares_passes(self.estimator) or is_lazy(X)):
+            pairs = list(splitter.split(X, y, groups))
+            params = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return follow(None, self._search(InMemory((X, y), pairs, self._way(), params)))
+        with self._training(X, y, sample_weight) as session, one_blas_thread():
+            dataset = session.runtime.dataset
+            trials = follow(session, self._search_passes(splitter, dataset))
+        if hasattr(self, "best_estimator_") and shares_passes(self.estimator):
+            self.best_estimator_.n_passes_ = self.n_passes_
+            self.best_estimator_._history = self._history
+        return trials
+
+    def _search_passes(self, splitter: Splitter, dataset: Dataset) -> Procedure[list[Trial]]:
+        sharing = shares_passes(self.estimator)
+        scorers = choose_scorers(self.estimator, self.scoring) if sharing else {}
+        splits = yield from draw_splits(splitter, dataset.n_rows)
+        if is_classifier(self.estimator) and not splitter.stratified:
+            yield from check_classes(splits)
+        error_score, train = self.error_score, self.return_train_score
+        setting = Setting(dataset, splits, scorers, train, error_score)
+        evaluator = SharedPasses(setting) if sharing else Tasks(setting, self._way())
+        return (yield from self._search(evaluator))
+
+    def _search(self, evaluator: Evaluator) -> Procedure[list[Trial]]:
+        trials = yield from self._explore(evaluator)
+        table = tabulate([trial.params for trial in trials], [trial.outcome for trial in trials])
+        for name in trials[0].beside:
+            table[name] = np.array([trial.beside[name] for trial in trials])
+        self.cv_results_ = table
+        self.n_splits_ = evaluator.n_splits
+        names = list(trials[0].outcome.test)
+        self.multimetric_ = names != [DEFAULT]
+        self._choose(table, names)
+        if self.refit:
+            started = time.perf_counter()
+            candidate = self._candidate(self.best_params_)
+            self.best_estimator_ = yield from evaluator.refit(candidate)
+            self.refit_time_ = time.perf_counter() - started
+        return trials
+
+    def _explore(self, evaluator: Evaluator) -> Procedure[list[Trial]]:
+        """Evaluate candidates."""
+        raise NotImplementedError
+
+    def _choose(self, table: dict[str, Any], names: list[str]) -> None:
+        """Find the best row of the table."""
+        if self.multimetric_ and (not self.refit or self.refit not in names):
+            if self.refit:
+                raise ValueError(
+                    f"refit={self.refit!r}: with several scores, refit must be the name of the one "
+                    f"to choose by ({', '.join(names)}), or False"
+                )
+            return
+        name = self.refit if self.multimetric_ else DEFAULT
+        self.best_index_ = self._best(table, f"test_{name}")
+        self.best_score_ = float(table[f"mean_test_{name}"][self.best_index_])
+        self.best_params_ = table["params"][self.best_index_]
+
+    def _best(self, table: dict[str, Any], name: str) -> int:
+        """Return the row of the best score."""
+        return int(table[f"rank_{name}"].argmin())
+
+    def _candidate(self, params: Mapping[str, Any]) -> Any:
+        """Return an unfitted estimator of these parameters."""
+        return clone(self.estimator).set_params(
+            **{name: clone(value, safe=False) for name, value in params.items()}
+        )
+
+    def _tell(self, trials: list[Trial]) -> None:
+        """Report candidates to whoever listens."""
+        for number, trial in enumerate(trials, 1):
+            scores = next(iter(trial.outcome.test.values()))
+            event = CandidateScored(
+                number, len(trials), repr(dict(trial.params)), float(np.mean(scores))
+            )
+            for receive in get_config().callbacks:
+                receive(event)
+
+    def _way(self) -> Way:
+        return Way(self.scoring, self.return_train_score, self.error_score)
+
+    def _check(self, dataset: Dataset) -> None:
+        if shares_passes(self.estimator):
+            choose_scorers(self.estimator, self.scoring)
+
+    def _stages(self, schema: Schema) -> list[Stage]:
+        """Describe the passes of one candidate's fit: they are shared by all."""
+        if not shares_passes(self.estimator):
+            return []
+        stages: list[Stage] = clone(self.estimator)._stages(schema)
+        return stages
+
+    # --- the best estimator's own methods
+
+    @_best_has("predict")
+    def predict(self, X: Any) -> Any:
+        """Call ``predict`` of the best estimator."""
+        return self._best_estimator().predict(X)
+
+    @_best_has("predict_proba")
+    def predict_proba(self, X: Any) -> Any:
+        """Call ``predict_proba`` of the best estimator."""
+        return self._best_estimator().predict_proba(X)
+
+    @_best_has("predict_log_proba")
+    def predict_log_proba(self, X: Any) -> Any:
+        """Call ``predict_log_proba`` of the best estimator."""
+        return self._best_estimator().predict_log_proba(X)
+
+    @_best_has("decision_function")
+    def decision_function(self, X: Any) -> Any:
+        """Call ``decision_function`` of the best estimator."""
+        return self._best_estimator().decision_function(X)
+
+    @_best_has("transform")
+    def transform(self, X: Any) -> Any:
+        """Call ``transform`` of the best estimator."""
+        return self._best_estimator().transform(X)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Score the best estimator as the search did.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for the estimator
+
+        Returns
+        -------
+        float
+        """
+        best = self._best_estimator()
+        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if self.scoring is None or not shares_passes(self.estimator):
+            return float(best.score(X, y, **given))
+        name = self.refit if self.multimetric_ else DEFAULT
+        return float(choose_scorers(best, self.scoring)[name](best, X, y, **given))
+
+    @property
+    def classes_(self) -> Array:
+        """Labels that the best estimator knows."""
+        classes: Array = self._best_estimator().classes_
+        return classes
+
+    def plot_search(self, parameter: str | None = None, ax: Any = None) -> Any:
+        """Plot the candidates' mean test scores, with the spread over the splits.
+
+        Parameters
+        ----------
+        parameter : str, optional
+            Whose values are the horizontal axis; by default the only one that is a number and
+            varies, or else the candidates' places.
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        check_is_fitted(self, "cv_results_")
+        ax = import_module("matplotlib.pyplot").subplots()[1] if ax is None else ax
+        table, score = self.cv_results_, self.refit if self.multimetric_ else DEFAULT
+        varying = [parameter] if parameter else _numeric(table)
+        where: Any = np.arange(len(table["params"]))
+        label = "candidate"
+        if len(varying) == 1:
+            label = varying[0]
+            where = np.ma.filled(table[f"param_{label}"].astype(float), np.nan)
+        order = np.argsort(where)
+        mean, spread = (table[f"{name}_test_{score}"][order] for name in ("mean", "std"))
+        ax.errorbar(where[order], mean, yerr=spread, marker=".", capsize=2)
+        if len(varying) == 1 and (where > 0).all() and where.max() > 100 * where.min():
+            ax.set_xscale("log")
+        ax.set(xlabel=label, ylabel=f"mean test {score}", title=type(self).__name__)
+        return ax
+
+    def _best_estimator(self) -> Any:
+        if not self.refit:
+            raise AttributeError(f"{type(self).__name__}(refit=False) keeps no estimator")
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "cv_results_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags"):
+            setattr(tags, name, deepcopy(getattr(own, name)))
+        tags.input_tags = deepcopy(own.input_tags)
+        return tags
+
+
+def _numeric(table: dict[str, Any]) -> list[str]:
+    """Return the parameters that are numbers and differ."""
+    columns = {name: column for name, column in table.items() if name.startswith("param_")}
+    return [
+        name.removeprefix("param_")
+        for name, column in columns.items()
+        if column.dtype.kind in "if" and not np.ma.is_masked(column) and len(np.unique(column)) > 1
+    ]

@@ -1,0 +1,166 @@
+"""By what estimators are scored, and the pass that scores many of them on their splits."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
+
+from flowml.drive.procedure import Procedure, Step
+from flowml.kernels.fold import Ask, Fold
+from flowml.kernels.predicted import Predicted
+from flowml.kernels.rows import Array, Matrix
+from flowml.kernels.splits import Subset
+from flowml.metrics import Scorer, get_scorer
+from flowml.metrics.metric import Metric
+from flowml.solvers.masked import Masked
+from flowml.solvers.one_pass import OnePass
+from flowml.solvers.together import Together
+
+DEFAULT = "score"
+STAGE = "score"
+
+
+class Fit(NamedTuple):
+    """A fitted estimator, and the rows to score it on.
+
+    Attributes
+    ----------
+    estimator : estimator
+    subset : Subset
+    """
+
+    estimator: Any
+    subset: Subset
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What an estimator says of rows; of two classes' scores the second one's.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    method : str
+    """
+
+    estimator: Any
+    method: str
+
+    def __call__(self, X: Matrix) -> Array:
+        """Return predictions or scores."""
+        if X.shape[0] == 0:
+            return self(np.zeros((1, X.shape[1])))[:0]
+        values: Array = getattr(self.estimator, self.method)(X)
+        return values[:, 1] if self.method == "predict_proba" and values.shape[1] == 2 else values
+
+
+def choose_scorers(estimator: Any, scoring: Any) -> dict[str, Scorer]:
+    """Return scorers by name: one named "score", or several under names of their own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Decides where `scoring` is None: accuracy for classifiers, R² for regressors.
+    scoring : None, str, Scorer, or list, tuple, set or dict of them
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none of these.
+    """
+    if isinstance(scoring, dict):
+        return {name: get_scorer(one) for name, one in scoring.items()}
+    if isinstance(scoring, list | tuple | set):
+        return {str(one): get_scorer(one) for one in scoring}
+    if scoring is None:
+        if not (is_classifier(estimator) or is_regressor(estimator)):
+            raise TypeError(
+                f"{type(estimator).__name__} is neither a classifier nor a regressor: give scoring="
+            )
+        scoring = "accuracy" if is_classifier(estimator) else "r2"
+    if not isinstance(scoring, str | Scorer):
+        raise TypeError(
+            f"scoring={scoring!r}: where fits share their passes a score is summed up over blocks, "
+            "so that it takes a name of flowml.metrics.get_scorer_names(), or several"
+        )
+    return {DEFAULT: get_scorer(scoring)}
+
+
+def score_together(
+    fits: Sequence[Fit], scorers: dict[str, Scorer]
+) -> Procedure[list[dict[str, float]]]:
+    """Score every fit by every scorer, in one pass."""
+    sums = [_Sums(fit, scorers) for fit in fits]
+    solvers = [solver for one in sums for solver in one.solvers]
+    if not solvers:
+        return []
+    members = list((yield Step(STAGE, Together(solvers))).members)
+    found = []
+    for one in sums:
+        count = len(one.solvers)
+        found.append(one.finish([member.summary for member in members[:count]]))
+        members = members[count:]
+    return found
+
+
+class _Sums:
+    """The sums that the scorers of one fit are computed from, each taken once."""
+
+    def __init__(self, fit: Fit, scorers: dict[str, Scorer]) -> None:
+        self.scorers = scorers
+        self.metrics: dict[str, Metric] = {}
+        self.wanted: list[tuple[str, Fold, Ask]] = []
+        labels = getattr(fit.estimator, "classes_", None)
+        for name, scorer in scorers.items():
+            metric = self.metrics[name] = scorer.make(labels)
+            response = response_of(fit.estimator, scorer)
+            for fold, ask in metric.sums:
+                if (response, fold, ask) not in self.wanted:
+                    self.wanted.append((response, fold, ask))
+        self.places = {
+            name: [
+                self.wanted.index((response_of(fit.estimator, scorer), fold, ask))
+                for fold, ask in self.metrics[name].sums
+            ]
+            for name, scorer in scorers.items()
+        }
+        bare = without_names(fit.estimator)
+        responses = dict.fromkeys(response for response, _, _ in self.wanted)
+        views = {
+            response: Predicted(Answers(bare, response), as_scores=response != "predict")
+            for response in responses
+        }
+        self.solvers = [
+            Masked(Masked(OnePass(fold, ask), views[response]), fit.subset)
+            for response, fold, ask in self.wanted
+        ]
+
+    def finish(self, summaries: Sequence[Any]) -> dict[str, float]:
+        """Return the scores."""
+        return {
+            name: scorer.sign
+            * self.metrics[name].finish(*(summaries[p] for p in self.places[name]))
+            for name, scorer in self.scorers.items()
+        }
+
+
+def response_of(estimator: Any, scorer: Scorer) -> str:
+    """Return what an estimator is asked for."""
+    if hasattr(estimator, scorer.response):
+        return scorer.response
+    if scorer.response == "decision_function" and hasattr(estimator, "predict_proba"):
+        return "predict_proba"
+    raise ValueError(
+        f"scorer {scorer.name!r} needs {scorer.response}, which {type(estimator).__name__} hasn't"
+    )
+
+
+def without_names(estimator: Any) -> Any:
+    """Return an estimator that takes blocks, whose columns have no names."""
+    bare = copy.copy(estimator)
+    for name in ("feature_names_in_", "_history"):
+        vars(bare).pop(name, None)
+    return bare

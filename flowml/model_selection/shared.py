@@ -1,0 +1,141 @@
+"""Fits of many candidates on all splits, on the same passes over the data."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+
+from flowml.data.dataset import Dataset
+from flowml.drive.procedure import Procedure, Step, masked, together
+from flowml.estimator import PassEstimator, validate_schema
+from flowml.kernels.labels import LABEL_WEIGHTS
+from flowml.kernels.rows import Array
+from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
+from flowml.metrics import Scorer
+from flowml.model_selection.outcome import Outcome
+from flowml.model_selection.scoring import Fit, score_together
+from flowml.solvers.masked import Masked
+from flowml.solvers.one_pass import OnePass
+from flowml.solvers.together import Together
+
+
+class Setting(NamedTuple):
+    """What all candidates have in common.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    splits : Splits
+    scorers : dict of str to Scorer
+    train_scores : bool
+        Whether to score on the training rows too.
+    error_score : "raise" or float
+        What a fit that fails scores.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    scorers: dict[str, Scorer]
+    train_scores: bool
+    error_score: Any
+
+
+def shares_passes(estimator: Any) -> bool:
+    """Tell whether an estimator offers its fit as a procedure."""
+    return isinstance(estimator, PassEstimator) and hasattr(estimator, "_learning")
+
+
+def evaluate_together(candidates: Sequence[Any], setting: Setting) -> Procedure[list[Outcome]]:
+    """Fit each candidate on each split, and score it, on shared passes.
+
+    Parameters
+    ----------
+    candidates : sequence of estimators that share passes
+        They are cloned.
+    setting : Setting
+    """
+    splits, numbers = setting.splits, range(setting.splits.n_splits)
+    train, test = ([Subset(splits, n, side) for n in numbers] for side in (TRAIN, TEST))
+    started = time.perf_counter()
+    # side by side by split, so that the rows of a subset are taken out once for all candidates
+    tasks = [(clone(candidate), subset) for subset in train for candidate in candidates]
+    attempts = [attempt(estimator, subset, setting.dataset) for estimator, subset in tasks]
+    errors = yield from together(attempts)
+    fit_time = (time.perf_counter() - started) / max(1, len(tasks))
+    _report(errors, setting.error_score)
+    started = time.perf_counter()
+    sides = (test, train) if setting.train_scores else (test,)
+    fits = [
+        Fit(estimator, side[subset.split])
+        for side in sides
+        for (estimator, subset), error in zip(tasks, errors, strict=True)
+        if error is None
+    ]
+    found = iter((yield from score_together(fits, setting.scorers)))
+    score_time = (time.perf_counter() - started) / max(1, len(tasks))
+    nothing = dict.fromkeys(setting.scorers, setting.error_score)
+    scores = [[next(found) if error is None else nothing for error in errors] for _ in sides]
+    n = len(candidates)
+    times = (np.full(len(train), fit_time), np.full(len(train), score_time))
+    return [
+        Outcome(
+            _columns(scores[0][number::n]),
+            _columns(scores[1][number::n]) if setting.train_scores else {},
+            *times,
+            tuple(estimator for estimator, _ in tasks[number::n]),
+        )
+        for number in range(n)
+    ]
+
+
+def attempt(estimator: Any, subset: Subset, dataset: Dataset) -> Procedure[Exception | None]:
+    """Fit an estimator to a subset of the rows; return what went wrong."""
+    try:
+        validate_schema(estimator, dataset.schema, reset=True)
+        estimator._check(dataset)
+        learning = estimator._learning(dataset.schema, subset.n_rows, describe=False)
+        yield from masked(learning, subset)
+    except Exception as error:
+        return error
+    return None
+
+
+def check_classes(splits: Splits) -> Procedure[None]:
+    """Refuse a split that leaves a class out of its training rows, naming both; takes a pass.
+
+    Raises
+    ------
+    ValueError
+    """
+    numbers = range(splits.n_splits)
+    solvers = [Masked(OnePass(LABEL_WEIGHTS), Subset(splits, n, TRAIN)) for n in numbers]
+    members = (yield Step("classes", Together(solvers))).members
+    found = [set(member.summary.labels.tolist()) for member in members]
+    every = set().union(*found)
+    for number, classes in enumerate(found):
+        if missing := sorted(every - classes):
+            raise ValueError(
+                f"split {number} of {splits.n_splits} has no row of class {missing[0]!r} to train "
+                "on: use StratifiedKFold, or shuffle=True"
+            )
+
+
+def _report(errors: Sequence[Exception | None], error_score: Any) -> None:
+    failed = [error for error in errors if error is not None]
+    if failed and (error_score == "raise" or len(failed) == len(errors)):
+        raise failed[0]
+    if failed:
+        warnings.warn(
+            f"{len(failed)} fits failed out of a total of {len(errors)}; their score is set to "
+            f"{error_score}. The first: {type(failed[0]).__name__}: {failed[0]}",
+            FitFailedWarning,
+            stacklevel=7,
+        )
+
+
+def _columns(scores: Sequence[dict[str, float]]) -> dict[str, Array]:
+    return {name: np.array([float(one[name]) for one in scores]) for name in scores[0]}
