@@ -1,5 +1,6 @@
 """Families: how a target varies about its mean, and which values it can take."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -10,6 +11,8 @@ from flowml.losses.links import Link, Log, Logit, Power
 from flowml.losses.loss import Array
 
 TINY = 1e-300
+MOST_COUNTS = 10_000
+"""Up to here a function of whole numbers is looked up in a table."""
 
 
 class Interval(NamedTuple):
@@ -161,8 +164,7 @@ class Poisson:
 
     def constant(self, y: Array) -> Array:
         """Return the log-likelihood of a mean of y."""
-        own: Array = special.xlogy(y, y) - y - special.gammaln(y + 1.0)
-        return own
+        return of_counts(lambda y: special.xlogy(y, y) - y - special.gammaln(y + 1.0), y)
 
     def log_likelihood(self, totals: Totals, dispersion: float) -> float:
         """Return Poisson's log-likelihood."""
@@ -378,6 +380,9 @@ class NegativeBinomial:
 
     def constant(self, y: Array) -> Array:
         """Return the log-likelihood of a mean of y."""
+        return of_counts(self._own, y)
+
+    def _own(self, y: Array) -> Array:
         size = 1.0 / self.alpha
         arrangements = special.gammaln(y + size) - special.gammaln(size) - special.gammaln(y + 1.0)
         spread = (y + size) * np.log1p(self.alpha * y)
@@ -416,6 +421,22 @@ def family_of_power(power: float) -> Family:
     if 0 < power < 1:
         raise ValueError(f"power={power}: there is no such distribution between 0 and 1")
     return OF_POWER.get(power) or Tweedie(power)
+
+
+def of_counts(function: Callable[[Array], Array], y: Array) -> Array:
+    """Return a slow function of y; where these are small whole numbers, from a table.
+
+    Examples
+    --------
+    >>> of_counts(special.gammaln, np.array([3.0, 1.0])).round(3)
+    array([0.693, 0.   ])
+    """
+    if len(y) == 0 or not 0 <= y.max() < min(MOST_COUNTS, len(y)):
+        return function(y)
+    whole = y.astype(np.intp)
+    if (whole != y).any() or whole.min() < 0:
+        return function(y)
+    return function(np.arange(whole.max() + 1.0))[whole]
 
 
 def _y_log_ratio(y: Array, mean: Array) -> Array:
