@@ -201,6 +201,9 @@ def adopt(
         dataset = adopt_lazy(X, y, sample_weight)
         if not needs.many_passes:
             dataset = dataset.for_few_passes()
+        if needs.labels:
+            dataset = dataset.with_labels()
+        check_kinds(estimator, dataset.schema, needs)
         validate_schema(estimator, dataset.schema, reset)
         if dataset.n_rows == 0:
             raise ValueError("X has 0 rows: there is nothing to fit")
@@ -281,10 +284,7 @@ def validate_mixed(estimator: Any, X: pd.DataFrame, needs: Needs, reset: bool) -
     """
     places = categorical_columns(X)
     if not needs.categorical:
-        raise TypeError(
-            f"column {X.columns[places[0]]!r} is categorical, and {type(estimator).__name__} takes "
-            "numbers: encode it first, or leave it out"
-        )
+        raise _takes_numbers(estimator, X.columns[places[0]])
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     numeric = X.iloc[:, [place for place in range(X.shape[1]) if place not in places]]
     dtype = np.dtype(np.float64)
@@ -315,6 +315,30 @@ def check_weight(sample_weight: Any, X: Any) -> np.ndarray:
     if not weight.any():
         raise ValueError("sample_weight is zero for every row: there is nothing to fit")
     return weight
+
+
+def check_kinds(estimator: Any, schema: Schema, needs: Needs) -> None:
+    """Refuse lazy columns of labels where numbers are needed.
+
+    Raises
+    ------
+    TypeError
+    """
+    if schema.categorical and not needs.categorical:
+        raise _takes_numbers(estimator, schema.categorical_names[0])
+    if needs.target and schema.is_text and not needs.labels:
+        name = "y" if schema.target_names is None else f"the target {schema.target_names[0]!r}"
+        raise TypeError(
+            f"{name} has dtype str, not real numbers, which {type(estimator).__name__} takes: "
+            "encode it as numbers first"
+        )
+
+
+def _takes_numbers(estimator: Any, column: Any) -> TypeError:
+    return TypeError(
+        f"column {column!r} is categorical, and {type(estimator).__name__} takes numbers: encode "
+        "it first, or leave it out"
+    )
 
 
 def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from dask.base import tokenize
 
 from flowml.data.assemble import to_floats
-from flowml.data.dask_collections import aligned
+from flowml.data.dask_collections import aligned, optimized
 from flowml.data.dataset import Dataset, Part
 from flowml.kernels.rows import Array, Block
 
@@ -61,6 +61,7 @@ def two_columns(X: Any, y: Any, column: Any, name: str) -> Any:
     ValueError
         If row counts or numbers of chunks differ; where they are unknown, when it is computed.
     """
+    X, y, column = optimized(X, y, column)
     first, second = (
         as_array(aligned(values, X, label)) for values, label in ((y, "y"), (column, name))
     )

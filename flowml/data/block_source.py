@@ -60,11 +60,11 @@ def load(source: BlockSource) -> Block:
     return source()
 
 
-def by_columns(source: BlockSource) -> BlockSource:
-    """Return a source whose values stay column by column where that is how they are found."""
+def reassembled(source: BlockSource, **changes: Any) -> BlockSource:
+    """Return a source that puts its block together in another way; a block that is here stays."""
     if isinstance(source, Block):
         return source
-    assemble = replace(source.assemble, by_columns=True)
+    assemble = replace(source.assemble, **changes)
     if isinstance(source, DaskKeys):
         return source._replace(assemble=assemble)
     return replace(source, assemble=assemble)

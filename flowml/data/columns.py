@@ -19,12 +19,20 @@ class Columns(NamedTuple):
     weight : str or None
     y_is_1d : bool
         Whether the target was given as one name, not as a list.
+    categorical : tuple of str
+        Features that hold labels.
     """
 
     features: tuple[str, ...]
     targets: tuple[str, ...] = ()
     weight: str | None = None
     y_is_1d: bool = True
+    categorical: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Features that hold numbers."""
+        return tuple(name for name in self.features if name not in self.categorical)
 
     @property
     def beside_X(self) -> tuple[str, ...]:  # noqa: N802 - X is the field's own name
@@ -36,8 +44,12 @@ class Columns(NamedTuple):
         """All columns that are read."""
         return (*self.features, *self.beside_X)
 
-    def schema(self, dtype: Any) -> Schema:
-        """Describe blocks of these columns."""
+    def labels(self, schema: Schema) -> tuple[str, ...]:
+        """Columns that are read as labels: the categorical ones, and perhaps the target."""
+        return (*self.categorical, *(self.targets if schema.keeps_labels else ()))
+
+    def schema(self, dtype: Any, label_dtype: np.dtype[Any] | None) -> Schema:
+        """Describe blocks of these columns, with what labels the one target holds."""
         return Schema(
             n_features=len(self.features),
             dtype=np.dtype(dtype),
@@ -46,16 +58,32 @@ class Columns(NamedTuple):
             n_targets=len(self.targets),
             y_is_1d=self.y_is_1d,
             weighted=self.weight is not None,
+            categorical=tuple(map(self.features.index, self.categorical)),
+            label_dtype=label_dtype,
         )
 
 
+class Choice(NamedTuple):
+    """What a caller wants of a table.
+
+    Attributes
+    ----------
+    target : str or list of str, optional
+    weight : str, optional
+    features : str or list of str, optional
+        By default all columns that are neither target, weight nor index.
+    categorical : str or list of str, optional
+        Features that hold labels.
+    """
+
+    target: Names = None
+    weight: str | None = None
+    features: Names = None
+    categorical: Names = None
+
+
 def choose_columns(
-    available: Sequence[str],
-    where: str,
-    target: Names,
-    weight: str | None,
-    features: Names,
-    index: Sequence[str] = (),
+    available: Sequence[str], where: str, choice: Choice, index: Sequence[str] = ()
 ) -> Columns:
     """Sort a table's columns into features, targets and weight.
 
@@ -65,10 +93,7 @@ def choose_columns(
         The table's columns.
     where : str
         The table's name, for messages.
-    target : str or list of str, optional
-    weight : str, optional
-    features : str or list of str, optional
-        By default all columns that are neither target, weight nor index.
+    choice : Choice
     index : sequence of str
         Columns that only number or name the rows.
 
@@ -77,6 +102,7 @@ def choose_columns(
     ValueError
         If a column doesn't exist, serves twice, or no feature is left.
     """
+    target, weight, features, labels = choice
     targets = _as_names(target)
     beside = targets if weight is None else (*targets, weight)
     if features is None:
@@ -90,14 +116,20 @@ def choose_columns(
             raise ValueError(f"column {name!r} of {where} appears more than once in the choice")
     if not chosen:
         raise ValueError(f"{where} leaves no column for the features: X would have zero columns")
-    return Columns(chosen, targets, weight, target is None or isinstance(target, str))
+    categorical = _as_names(labels)
+    for name in categorical:
+        if name not in chosen:
+            raise ValueError(f"categorical names {name!r}, which isn't a feature of {where}")
+    y_is_1d = target is None or isinstance(target, str)
+    return Columns(chosen, targets, weight, y_is_1d, categorical)
 
 
-def not_numeric(name: str, where: str, found: str) -> TypeError:
+def not_numeric(name: str, where: str, found: str, is_text: bool = False) -> TypeError:
     """Return the error for a column that doesn't hold numbers."""
+    hint = f"read its labels with categorical=[{name!r}]" if is_text else "encode it as numbers"
     return TypeError(
-        f"column {name!r} of {where} holds {found}, not numbers: encode it as numbers first, or "
-        "leave it out by naming the other columns with features="
+        f"column {name!r} of {where} holds {found}, not numbers: {hint}, or leave it out by naming "
+        "the other columns with features="
     )
 
 

@@ -14,11 +14,12 @@ from pyarrow import csv
 
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
-from flowml.data.columns import Columns, Names, choose_columns, not_numeric
+from flowml.data.coded import check_kind, is_text, target_dtype, with_labels
+from flowml.data.columns import Choice, Columns, Names, choose_columns
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, StorageOptions, find_files
 from flowml.data.fill_rows import fill_rows
-from flowml.data.parquet import column_values, is_numeric
+from flowml.data.parquet import column_values
 from flowml.kernels.rows import Block
 from flowml.kernels.scratch import row_space
 
@@ -32,6 +33,7 @@ def read_csv(
     target: Names = None,
     weight: str | None = None,
     features: Names = None,
+    categorical: Names = None,
     storage_options: StorageOptions = None,
 ) -> Dataset:
     """Describe CSV files as a Dataset; only the first lines of each are read now.
@@ -51,6 +53,8 @@ def read_csv(
         Column of sample weights.
     features : str or list of str, optional
         Columns of X, in this order; by default all others.
+    categorical : str or list of str, optional
+        Features whose values, text or numbers, are labels.
     storage_options : mapping, optional
         What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
@@ -63,7 +67,8 @@ def read_csv(
     ValueError
         If a file is missing or empty, files differ in their columns, or a column isn't there.
     TypeError
-        If a column of the first lines isn't numeric.
+        If a column of the first lines isn't numeric, unless it is categorical or the one target,
+        which may hold the labels of a classification.
 
     Examples
     --------
@@ -78,22 +83,23 @@ def read_csv(
     files = find_files(path, ".csv", ".csv.gz", storage_options=storage_options)
     with ThreadPoolExecutor(HEADER_THREADS, "flowml-headers") as pool:
         heads = list(pool.map(_read_head, files))
-    columns = choose_columns(heads[0].names, files[0].url, target, weight, features)
+    choice = Choice(target, weight, features, categorical)
+    columns = choose_columns(heads[0].names, files[0].url, choice)
     for file, head in zip(files, heads, strict=True):
         _check_head(file, head, columns, heads[0], features is None)
-    schema = columns.schema(np.float64)
+    kinds = [dict(zip(head.names, head.kinds, strict=True)) for head in heads]
+    schema = columns.schema(np.float64, target_dtype(kinds, columns))
     ranges = [
         (file, head, low, size)
         for file, head in zip(files, heads, strict=True)
         for low, size in _ranges(file)
     ]
     first = starts([None] * len(ranges))
-    row_bytes = len(columns.features) * schema.dtype.itemsize
     parts = tuple(
         Part(
             CSVLines(Assemble(schema, first[n], n), file, low, size, head, columns),
             None,
-            None if head.line_bytes is None else int(size / head.line_bytes * row_bytes),
+            None if head.line_bytes is None else int(size / head.line_bytes * schema.row_bytes),
         )
         for n, (file, head, low, size) in enumerate(ranges)
     )
@@ -141,13 +147,15 @@ class CSVLines(Reader):
 
     def __call__(self) -> Block:
         """Read the block."""
-        table, names = self._parse(), self.columns.features
-        X = row_space(table.num_rows, len(names), np.float64, self.assemble.by_columns)
-        fill_rows(X, [column_values(table.column(name)) for name in names])
-        beside = [column_values(table.column(name)) for name in self.columns.beside_X]
-        targets = beside[: len(self.columns.targets)]
+        table, columns, assemble = self._parse(), self.columns, self.assemble
+        X = row_space(table.num_rows, len(columns.numeric), np.float64, assemble.by_columns)
+        fill_rows(X, [column_values(table.column(name)) for name in columns.numeric])
+        coded = columns.labels(assemble.schema)
+        labels = {name: table.column(name).chunks for name in coded}
+        targets = [column_values(table.column(n)) for n in columns.targets if n not in coded]
         y = np.stack(targets, axis=1) if targets else None
-        return self.assemble(X, y, None if self.columns.weight is None else beside[-1])
+        weight = None if columns.weight is None else column_values(table.column(columns.weight))
+        return assemble(*with_labels(X, y, labels, columns, assemble.number), weight)
 
     def _parse(self) -> pa.Table:
         with self.file.open() as opened:
@@ -164,14 +172,20 @@ class CSVLines(Reader):
             return csv.read_csv(
                 BytesIO(lines),
                 csv.ReadOptions(use_threads=False, column_names=list(self.head.names)),
-                convert_options=csv.ConvertOptions(column_types=kinds, include_columns=list(kinds)),
+                convert_options=csv.ConvertOptions(
+                    column_types=kinds, include_columns=list(kinds), strings_can_be_null=True
+                ),
             )
         except pa.ArrowInvalid as error:
             raise ValueError(f"{self}: {error}") from error
 
     def _kind(self, name: str) -> pa.DataType:
         kind = self.head.kinds[self.head.names.index(name)]
-        return kind if pa.types.is_boolean(kind) else pa.float64()
+        if name not in self.columns.labels(self.assemble.schema):
+            return kind if pa.types.is_boolean(kind) else pa.float64()
+        if is_text(kind) or pa.types.is_null(kind):
+            return pa.dictionary(pa.int32(), pa.string())
+        return kind if name in self.columns.targets else pa.dictionary(pa.int32(), kind)
 
 
 def _read_head(file: File) -> Head:
@@ -192,8 +206,7 @@ def _check_head(file: File, head: Head, columns: Columns, first: Head, whole: bo
     for name in columns.names:
         if name not in kinds:
             raise ValueError(f"{file.url} has no column {name!r}, but the first file has one")
-        if not (is_numeric(kinds[name]) or pa.types.is_null(kinds[name])):
-            raise not_numeric(name, file.url, str(kinds[name]))
+        check_kind(kinds[name], name, columns, file.url)
     for name in kinds:
         if whole and name not in first.names:
             raise ValueError(

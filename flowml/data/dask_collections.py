@@ -33,7 +33,8 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     TypeError
         If a column isn't numeric.
     """
-    X = one_chunk_of_columns(X.optimize() if is_dataframe_like(X) else X)
+    X, y, weight = optimized(X, y, weight)
+    X = one_chunk_of_columns(X)
     y = None if y is None else aligned(y, X, "y")
     weight = None if weight is None else aligned(weight, X, "sample_weight")
     schema = describe(X, y, weight)
@@ -54,6 +55,26 @@ def from_dask(X: Any, y: Any = None, weight: Any = None) -> Dataset:
     collections = tuple(c for c in (X, y, weight) if c is not None)
     kind = "Dask dataframe" if is_dataframe_like(X) else "Dask array"
     return Dataset(schema, parts, kind, lambda: tokenize(*collections), collections)
+
+
+def optimized(*collections: Any) -> tuple[Any, ...]:
+    """Optimise frames: columns that aren't needed aren't read.
+
+    Dask then joins partitions of those of which few columns are left. Where they no longer fit
+    each other, they stay as they were.
+    """
+    frames = [is_dask_frame(values) for values in collections]
+    optimized = tuple(
+        values.optimize() if frame else values
+        for values, frame in zip(collections, frames, strict=True)
+    )
+    counts = {values.npartitions for values, frame in zip(optimized, frames, strict=True) if frame}
+    return optimized if len(counts) <= 1 else collections
+
+
+def is_dask_frame(values: Any) -> bool:
+    """Tell whether something is a Dask dataframe or series."""
+    return is_dask_collection(values) and (is_dataframe_like(values) or is_series_like(values))
 
 
 def one_chunk_of_columns(X: Any) -> Any:
@@ -98,8 +119,7 @@ def aligned(values: Any, X: Any, name: str) -> Any:
             )
         _check_rows(name, sum(row or 0 for row in rows), len(values))
         return da.from_array(values, chunks=(tuple(rows), *values.shape[1:]))
-    if is_dataframe_like(values) or is_series_like(values):
-        values = values.optimize()
+    if is_dask_frame(values):
         count = values.npartitions
     else:
         if values.ndim == 2 and values.numblocks[1] > 1:

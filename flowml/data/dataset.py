@@ -6,8 +6,9 @@ from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
+from dask.base import tokenize
 
-from flowml.data.block_source import BlockSource, DaskKeys, by_columns
+from flowml.data.block_source import BlockSource, DaskKeys, reassembled
 from flowml.data.schema import Schema
 from flowml.kernels.rows import POSITION_BITS, Block
 
@@ -78,6 +79,8 @@ class Dataset:
         names = schema.feature_names or ()
         shown = ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
         facts = [(f"features ({schema.n_features}, {schema.dtype})", shown or "without names")]
+        if schema.categorical:
+            facts.append(("categorical", ", ".join(schema.categorical_names)))
         if schema.n_targets:
             facts.append(("target", ", ".join(schema.target_names or ("without name",))))
         if schema.weighted:
@@ -86,8 +89,22 @@ class Dataset:
 
     def for_few_passes(self) -> "Dataset":
         """Return the dataset laid out for a pass or two."""
-        parts = (part._replace(source=by_columns(part.source)) for part in self.parts)
-        return replace(self, parts=tuple(parts), many_passes=False)
+        return replace(self, parts=self._reassembled(by_columns=True), many_passes=False)
+
+    def with_labels(self) -> "Dataset":
+        """Return the dataset whose blocks keep y as labels, with their own dtype."""
+        schema, identify = replace(self.schema, labels=True), self.identify
+        return replace(
+            self,
+            schema=schema,
+            parts=self._reassembled(schema=schema),
+            identify=lambda: tokenize(identify(), "labels"),
+        )
+
+    def _reassembled(self, **changes: Any) -> tuple[Part, ...]:
+        return tuple(
+            part._replace(source=reassembled(part.source, **changes)) for part in self.parts
+        )
 
     def find_row(self, block: int, row: int) -> tuple[int, int]:
         """Return the block and the row within it of a row counted from the start of a block."""

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flowml.data.labels import fixed_width
 from flowml.kernels.mixed import Mixed
-from flowml.kernels.rows import Array
 
 
 def categorical_columns(frame: Any) -> tuple[int, ...]:
@@ -33,11 +33,5 @@ def to_mixed(frame: pd.DataFrame, dtype: Any) -> Mixed:
     for j, place in enumerate(places):
         column = frame.iloc[:, place].cat
         codes[:, j] = column.codes
-        levels.append(_labels(column.categories))
+        levels.append(fixed_width(column.categories))
     return Mixed(np.ascontiguousarray(dense), codes, tuple(levels))
-
-
-def _labels(categories: Any) -> Array:
-    """Return labels as numbers, or as strings of a fixed width."""
-    labels = np.asarray(categories)
-    return labels if labels.dtype.kind in "biuf" else np.asarray(labels, dtype=str)

@@ -12,7 +12,7 @@ from flowml.data.arrays import from_arrays
 from flowml.data.assemble import Assemble, to_floats
 from flowml.data.beside import as_array
 from flowml.data.block_source import DaskKeys
-from flowml.data.dask_collections import aligned, block_rows, row_keys
+from flowml.data.dask_collections import aligned, block_rows, optimized, row_keys
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.map_rows import map_blocks
 from flowml.data.schema import Schema
@@ -96,8 +96,8 @@ class AssemblePairs(Assemble):
 
 
 def _lazy(given: dict[str, Any]) -> Dataset:
+    given = dict(zip(given, optimized(*given.values()), strict=True))
     first = next(values for values in given.values() if is_dask_collection(values))
-    first = first.optimize() if hasattr(first, "optimize") else first
     arrays = {name: _array(aligned(values, first, name)) for name, values in given.items()}
     both = arrays["y_true"]
     if "y_pred" in arrays:

@@ -15,7 +15,8 @@ from dask.base import tokenize
 
 from flowml.data.assemble import Assemble
 from flowml.data.block_source import Reader
-from flowml.data.columns import Columns, Names, choose_columns, not_numeric
+from flowml.data.coded import check_kind, target_dtype, with_labels
+from flowml.data.columns import Choice, Columns, Names, choose_columns
 from flowml.data.dataset import Dataset, Part, starts
 from flowml.data.files import File, Paths, StorageOptions, find_files
 from flowml.data.fill_rows import fill_rows
@@ -35,12 +36,14 @@ def read_parquet(
     target: Names = None,
     weight: str | None = None,
     features: Names = None,
+    categorical: Names = None,
     storage_options: StorageOptions = None,
 ) -> Dataset:
     """Describe Parquet files as a Dataset; only their footers are read now.
 
     Each row group is one block. Missing values become NaN, integers and booleans floats; X is
-    float32 where all its columns are, float64 otherwise.
+    float32 where all its columns of numbers are, float64 otherwise. Dictionary columns (pandas'
+    category) are categorical. The one target of a classification may hold labels of any kind.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ def read_parquet(
         Column of sample weights.
     features : str or list of str, optional
         Columns of X, in this order; by default all others but a pandas index.
+    categorical : str or list of str, optional
+        Features whose values, text or numbers, are labels too.
     storage_options : mapping, optional
         What fsspec opens the file system with, as for Dask: ``{"anon": True}`` for public S3.
 
@@ -65,7 +70,7 @@ def read_parquet(
         If a file is missing or cut short, files differ in their columns, a column isn't there, or
         one is kept in the names of folders (``year=2026/…``).
     TypeError
-        If a column isn't numeric.
+        If a column is neither numeric nor categorical.
 
     Examples
     --------
@@ -85,24 +90,26 @@ def read_parquet(
         footers = list(pool.map(read_footer, files))
     schemas = [footer.schema.to_arrow_schema() for footer in footers]
     index = index_columns(schemas[0])
-    columns = choose_columns(schemas[0].names, files[0].url, target, weight, features, index)
+    choice = Choice(target, weight, features, categorical)
+    columns = choose_columns(schemas[0].names, files[0].url, choice, index)
+    columns = columns._replace(categorical=_categorical(schemas[0], columns))
     for file, schema in zip(files, schemas, strict=True):
         _check_columns(file, schema, columns, files[0], schemas[0] if features is None else None)
     if features is None:
         _refuse_partitions(files, schemas[0].names)
-    schema = columns.schema(_common_dtype(schemas, columns))
+    kinds = [dict(zip(schema.names, schema.types, strict=True)) for schema in schemas]
+    schema = columns.schema(_common_dtype(schemas, columns), target_dtype(kinds, columns))
     groups = [
         (file, group, footer.row_group(group).num_rows)
         for file, footer in zip(files, footers, strict=True)
         for group in range(footer.num_row_groups)
     ]
-    row_bytes = len(columns.features) * schema.dtype.itemsize
     first = starts([rows for _, _, rows in groups])
     parts = tuple(
         Part(
             RowGroup(Assemble(schema, first[number], number), file, group, columns),
             rows,
-            rows * row_bytes,
+            rows * schema.row_bytes,
         )
         for number, (file, group, rows) in enumerate(groups)
     )
@@ -131,23 +138,31 @@ class RowGroup(Reader):
 
     def __call__(self) -> Block:
         """Read the block."""
-        n_rows = read_footer(self.file).row_group(self.number).num_rows
-        columns, dtype = self.columns, self.assemble.schema.dtype
-        X = row_space(n_rows, len(columns.features), dtype, self.assemble.by_columns)
+        footer, columns, schema = read_footer(self.file), self.columns, self.assemble.schema
+        n_rows, dtype = footer.row_group(self.number).num_rows, schema.dtype
+        X = row_space(n_rows, len(columns.numeric), dtype, self.assemble.by_columns)
+        labels: dict[str, list[pa.Array]] = {name: [] for name in columns.labels(schema)}
         beside = np.empty((len(columns.beside_X), n_rows))
         low = 0
-        for batch in self._batches(max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024)):
+        for batch in self._batches(
+            max(BATCH_BYTES // (len(columns.names) * dtype.itemsize), 1024), list(labels)
+        ):
             high = low + batch.num_rows
-            fill_rows(X[low:high], [column_values(batch[name]) for name in columns.features])
+            fill_rows(X[low:high], [column_values(batch[name]) for name in columns.numeric])
             for row, name in zip(beside, columns.beside_X, strict=True):
-                row[low:high] = column_values(batch[name])
+                if name not in labels:
+                    row[low:high] = column_values(batch[name])
+            for name, chunks in labels.items():
+                chunks.append(batch[name])
             low = high
         y = beside[: len(columns.targets)].T if columns.targets else None
-        return self.assemble(X, y, None if columns.weight is None else beside[-1])
+        weight = None if columns.weight is None else beside[-1]
+        return self.assemble(*with_labels(X, y, labels, columns, self.assemble.number), weight)
 
-    def _batches(self, size: int) -> Iterator[pa.RecordBatch]:
+    def _batches(self, size: int, labels: Sequence[str]) -> Iterator[pa.RecordBatch]:
         local = self.file.is_local
         options: dict[str, Any] = {"memory_map": True} if local else {"pre_buffer": True}
+        options["read_dictionary"] = labels
         try:
             with (
                 nullcontext(self.file.url) if local else self.file.open() as source,
@@ -192,14 +207,12 @@ def index_columns(schema: pa.Schema) -> list[str]:
     return [name for name in described if isinstance(name, str)]
 
 
-def is_numeric(kind: pa.DataType) -> bool:
-    """Tell whether values of an Arrow type can be read as numbers."""
-    types = pa.types
-    return bool(
-        types.is_floating(kind)
-        or types.is_integer(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
+def _categorical(schema: pa.Schema, columns: Columns) -> tuple[str, ...]:
+    """Return the features that are dictionaries, or were named as categorical."""
+    return tuple(
+        name
+        for name in columns.features
+        if name in columns.categorical or pa.types.is_dictionary(schema.field(name).type)
     )
 
 
@@ -210,8 +223,7 @@ def _check_columns(
     for name in columns.names:
         if name not in schema.names:
             raise ValueError(f"{file.url} has no column {name!r}, but {first.url} has one")
-        if not is_numeric(schema.field(name).type):
-            raise not_numeric(name, file.url, str(schema.field(name).type))
+        check_kind(schema.field(name).type, name, columns, file.url)
     for name in schema.names:
         if whole is not None and name not in (*whole.names, *index_columns(schema)):
             raise ValueError(
@@ -233,9 +245,9 @@ def _refuse_partitions(files: Sequence[File], names: Sequence[str]) -> None:
 
 
 def _common_dtype(schemas: Sequence[pa.Schema], columns: Columns) -> Any:
-    narrow = all(
+    narrow = bool(columns.numeric) and all(
         pa.types.is_float32(schema.field(name).type)
         for schema in schemas
-        for name in columns.features
+        for name in columns.numeric
     )
     return np.float32 if narrow else np.float64

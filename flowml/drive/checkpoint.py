@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from flowml.drive.events import PassCompleted
+from flowml.kernels.mixed import Mixed
 from flowml.solvers.solver import State
 
 FILE_NAME = "checkpoint.npz"
@@ -189,6 +190,9 @@ def _flatten(value: Any, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> 
         return {"type": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
     if isinstance(value, tuple):
         return {"items": [_flatten(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]}
+    if isinstance(value, Mixed):
+        members = (value.dense, value.codes, value.levels)
+        return {"mixed": _flatten(members, name, arrays)}
     if sp.issparse(value):
         csr: Any = value
         parts = (csr.data, csr.indices, csr.indptr)
@@ -203,6 +207,8 @@ def _restore(entry: dict[str, Any], arrays: Any) -> Any:
         return entry["value"]
     if "items" in entry:
         return tuple(_restore(item, arrays) for item in entry["items"])
+    if "mixed" in entry:
+        return Mixed(*_restore(entry["mixed"], arrays))
     if "csr" in entry:
         return sp.csr_array(_restore(entry["csr"], arrays), shape=tuple(entry["shape"]))
     return _state_type(entry["type"])(

@@ -90,8 +90,7 @@ class Plan:
         schema = self.dataset.schema
         if schema.sparse and self.dataset.nbytes is not None and self.dataset.n_rows:
             return self.dataset.nbytes // self.dataset.n_rows + 1
-        features = schema.n_features * schema.dtype.itemsize
-        return features + 8 * (schema.n_targets + schema.weighted)
+        return schema.row_bytes + 8 * (schema.n_targets + schema.weighted)
 
     @property
     def peak_memory(self) -> int | None:

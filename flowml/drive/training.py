@@ -101,7 +101,7 @@ class Training:
             return "the sums over the rows overflow float64: scale the columns down first"
         what, part = "NaN" if found.is_nan else "infinity", PARTS[found.part]
         where = self._name_row(found.block, found.row)
-        names = schema.feature_names if part == "X" else schema.target_names
+        names = schema.numeric_names if part == "X" else schema.target_names
         if part == "X" or (part == "y" and schema.n_targets > 1):
             where += f", column {names[found.column] if names else found.column}"
         return f"Input {part} contains {what}: {where}. Drop such rows or fill them in before fit."

@@ -74,13 +74,25 @@ def concatenate(parts: Sequence[Mixed]) -> Mixed:
     codes = np.empty((len(dense), first.codes.shape[1]), dtype=np.int32)
     levels = []
     for column in range(codes.shape[1]):
-        common = np.unique(np.concatenate([part.levels[column] for part in parts]))
+        common = union([part.levels[column] for part in parts])
         levels.append(common)
         translated = [
             translate(part.codes[:, column], part.levels[column], common) for part in parts
         ]
         codes[:, column] = np.concatenate(translated)
     return Mixed(dense, codes, tuple(levels))
+
+
+def union(labels: Sequence[Array]) -> Array:
+    """Return all labels, sorted; of what is empty not even the dtype counts.
+
+    Examples
+    --------
+    >>> union([np.array([3, 1]), np.array([], dtype=str)])
+    array([1, 3])
+    """
+    found = [part for part in labels if len(part)]
+    return np.unique(np.concatenate(found)) if found else labels[0]
 
 
 def translate(codes: Array, levels: Array, wanted: Array) -> Array:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Rows, is_sparse
+from flowml.kernels.mixed import Mixed
+from flowml.kernels.rows import Array, Matrix, Rows, is_sparse
 
 PARTS = ("X", "y", "sample_weight")
 
@@ -20,7 +21,7 @@ class FirstNonFinite(NamedTuple):
     part : int
         Index into `PARTS`.
     row, column : int
-        Row within the block; column of the part.
+        Row within the block; column of the part, of X among those that hold numbers.
     is_nan : bool
     """
 
@@ -38,7 +39,9 @@ def summarise(ask: bool, rows: Rows) -> FirstNonFinite:
             if values is None or values.shape[0] == 0:
                 continue
             bad = _not_finite if ask or part > 0 else np.isinf
-            dense = values.toarray() if is_sparse(values) else values
+            dense = _numbers(values)
+            if dense.dtype.kind not in "biuf":
+                continue
             found = np.argwhere(bad(dense.reshape(len(dense), -1)))
             if len(found):
                 row, column = (int(place) for place in found[0])
@@ -53,6 +56,14 @@ def merge(left: FirstNonFinite, right: FirstNonFinite) -> FirstNonFinite:
 
 
 FIRST_NONFINITE = Fold(summarise, merge)
+
+
+def _numbers(values: Matrix) -> Array:
+    """Return what may not be finite; labels are."""
+    if isinstance(values, Mixed):
+        return values.dense
+    dense: Array = values.toarray() if is_sparse(values) else values
+    return dense
 
 
 def _not_finite(values: Array) -> Array:

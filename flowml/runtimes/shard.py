@@ -9,6 +9,7 @@ import numpy as np
 from flowml.data.assemble import join_blocks
 from flowml.data.block_source import BlockSource, load
 from flowml.kernels.fold import Ask, Fold, Memory
+from flowml.kernels.mixed import Mixed
 from flowml.kernels.rows import Block
 from flowml.kernels.scratch import place_block, scratch_scope
 from flowml.runtimes.blas import one_blas_thread
@@ -92,6 +93,8 @@ def align(value: Any) -> Any:
         return np.require(value, requirements="A")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(align, value))
+    if isinstance(value, Mixed):
+        return Mixed(align(value.dense), align(value.codes), value.levels)
     return value
 
 
