@@ -83,7 +83,8 @@ class LabelOutput(ClassifierMixin, PassEstimator):
         if self.class_weight is None:
             return None
         if self.class_weight == "balanced":
-            return np.asarray(labels.rows.sum() / (len(labels.rows) * labels.rows))
+            held = labels.weights
+            return np.asarray(held.sum() / (len(held) * held))
         weights = [self.class_weight.get(label, 1.0) for label in labels.labels.tolist()]
         return np.array(weights, dtype=np.float64)
 

@@ -23,7 +23,7 @@ from flowml.kernels.rows import Array, Block
 from flowml.linear_model.base import linear
 from flowml.linear_model.label_output import LabelOutput, found_classes
 from flowml.linear_model.logistic_regression import LogisticRegression, probabilities
-from flowml.prediction import apply
+from flowml.prediction import RowFunction, apply
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.one_pass import OnePass
 
@@ -50,6 +50,9 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
     classes_ : ndarray of shape (n_classes,)
     estimators_ : list of estimators
         One for each class, or one for two.
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two
+        Those of the estimators, where all are linear classifiers of flowml.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X had column names.
@@ -117,16 +120,13 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
             labels = session.solve("classes", OnePass(LABEL_WEIGHTS)).summary
             classes = found_classes(self, labels)
             positives = classes[1:] if len(classes) == 2 else classes
-            self.__dict__.pop("encoding_", None)
             if self._shares_passes:
                 with one_blas_thread():
-                    self.estimators_ = self._fit_together(session, positives)
-                if hasattr(self.estimators_[0], "encoding_"):
-                    self.encoding_ = self.estimators_[0].encoding_
+                    members = self._fit_together(session, positives)
             else:
-                rows = _plain(X, y, sample_weight, dataset)
-                self.estimators_ = self._fit_one_by_one(rows, positives)
+                members = self._fit_one_by_one(_plain(X, y, sample_weight, dataset), positives)
             self.classes_ = classes
+            self._adopt(members)
         return self
 
     def decision_function(self, X: Any) -> Any:
@@ -145,7 +145,7 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         return apply(
             self,
             X,
-            partial(_scores, self.estimators_),
+            self._score_of_rows(),
             names if several else None,
             len(names) if several else None,
         )
@@ -162,7 +162,7 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         array or Series of shape (n_rows,)
         """
         classes = self._fitted_classes()
-        function = partial(_best, self.estimators_, classes)
+        function = partial(_best, self._score_of_rows(), classes)
         return apply(self, X, function, dtype=classes.dtype)
 
     @available_if(_knows_probabilities)
@@ -189,6 +189,12 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         classes: Array = self.classes_
         return classes
 
+    def _score_of_rows(self) -> RowFunction:
+        """Return the function of rows that gives each class's score."""
+        if hasattr(self, "coef_"):
+            return partial(linear, self.coef_, self.intercept_)
+        return partial(_scores, self.estimators_)
+
     def _fit_together(self, session: Training, positives: Array) -> list[Any]:
         """Train estimators on shared passes."""
         dataset = session.runtime.dataset
@@ -210,6 +216,17 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         for member in members:
             member.n_passes_, member._history = session.n_passes, session.history
         return members
+
+    def _adopt(self, members: list[Any]) -> None:
+        """Keep the estimators, and of linear ones what they have in common."""
+        self.estimators_ = members
+        for name in ("coef_", "intercept_", "encoding_"):
+            self.__dict__.pop(name, None)
+        if all(isinstance(member, LabelOutput) for member in members):
+            self.coef_ = np.concatenate([member.coef_ for member in members])
+            self.intercept_ = np.concatenate([member.intercept_ for member in members])
+        if hasattr(members[0], "encoding_"):
+            self.encoding_ = members[0].encoding_
 
     def _fit_one_by_one(self, rows: Any, positives: Array) -> list[Any]:
         """Train estimators one after the other."""
@@ -248,9 +265,6 @@ def _plain(X: Any, y: Any, sample_weight: Any, dataset: Dataset) -> tuple[Any, A
 
 def _scores(members: Sequence[Any], X: Any) -> Array:
     """Return how much each estimator is for its class; above zero it is more than against."""
-    if all(isinstance(member, LabelOutput) for member in members):
-        coef = np.concatenate([member.coef_ for member in members])
-        return linear(coef, np.concatenate([member.intercept_ for member in members]), X)
     if X.shape[0] == 0:
         return np.zeros((0, len(members)))
     return np.stack([_score(member, X) for member in members], axis=1)
@@ -264,9 +278,9 @@ def _score(member: Any, X: Any) -> Array:
     return np.ravel(member.predict(X)) - 0.5
 
 
-def _best(members: Sequence[Any], classes: Array, X: Any) -> Array:
+def _best(score: RowFunction, classes: Array, X: Any) -> Array:
     """Return the class of the highest score."""
-    scores = _scores(members, X)
+    scores = score(X)
     best = (scores[:, 0] > 0).astype(np.intp) if scores.shape[1] == 1 else scores.argmax(axis=1)
     chosen: Array = classes[best]
     return chosen

@@ -1,0 +1,293 @@
+"""Huber's and quantile regression, and the exact minimum of losses made of straight lines."""
+
+import pickle
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.optimize import linprog
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
+from sklearn.linear_model import QuantileRegressor as SklearnQuantileRegressor
+
+from flowml.data.arrays import from_arrays
+from flowml.kernels.linear_loss import Target
+from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk
+from flowml.kernels.rows import Block
+from flowml.linear_model import HuberRegressor, QuantileRegressor
+from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
+from flowml.losses.pinball import PinballLoss
+from flowml.penalties.elastic_net import ElasticNet
+from flowml.solvers.globbing import Globbing
+from flowml.solvers.in_memory import solve_in_memory
+from flowml.solvers.interior_point import KinkedProblem, minimise_kinks
+from flowml.solvers.objective import Objective
+
+N_FEATURES = 5
+
+
+def make_data(n_rows: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((n_rows, N_FEATURES)) * [1, 2, 0.5, 3, 1] + [0, 5, -3, 1, 0]
+    y = X @ [1.0, -2.0, 0.5, 0.1, 0.0] + 3.0 + random.standard_t(2, n_rows)
+    return X, y, random.integers(0, 3, n_rows).astype(np.float64)
+
+
+# --- Huber ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alpha", [0.0, 1e-4, 50.0])
+@pytest.mark.parametrize("epsilon", [1.0, 1.35, 5.0])
+def test_huber_equals_scikit_learn(fit_intercept: bool, alpha: float, epsilon: float) -> None:
+    X, y, weight = make_data()
+    options: Any = {"alpha": alpha, "epsilon": epsilon, "fit_intercept": fit_intercept}
+    model = HuberRegressor(**options).fit(X, y, weight)
+    peer = SklearnHuberRegressor(**options, tol=1e-9, max_iter=10_000).fit(X, y, weight)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=2e-5)
+    np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-4)
+    np.testing.assert_allclose(model.scale_, peer.scale_, rtol=1e-4)
+    np.testing.assert_array_equal(model.outliers_, peer.outliers_)
+
+
+def test_huber_is_at_a_minimum() -> None:
+    X, y, weight = make_data()
+    model = HuberRegressor(alpha=1.0, tol=1e-9).fit(X, y, weight)
+
+    def objective(coef: np.ndarray, intercept: float, scale: float) -> float:
+        z = np.abs(y - X @ coef - intercept) / scale
+        inner = np.minimum(z, model.epsilon)
+        return float(weight @ (scale + scale * inner * (2 * z - inner)) + coef @ coef)
+
+    least = objective(model.coef_, model.intercept_, model.scale_)
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        moves = 1e-4 * random.standard_normal(N_FEATURES + 2)
+        moved = objective(
+            model.coef_ + moves[2:], model.intercept_ + moves[0], model.scale_ + moves[1]
+        )
+        assert moved > least
+
+
+def test_huber_takes_few_passes_over_many_rows() -> None:
+    X, y, _ = make_data(60_000)
+    model = HuberRegressor().fit(X, y)
+    assert model.n_passes_ <= 4
+    peer = SklearnHuberRegressor(tol=1e-9, max_iter=10_000).fit(X, y)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-5)
+
+
+def test_outliers_are_found_and_moderate_the_fit() -> None:
+    X, y, _ = make_data(300)
+    y = X @ np.arange(1.0, 6.0) + 0.1 * np.sin(np.arange(300))
+    y[::10] += 1000.0
+    model = HuberRegressor().fit(X, y)
+    np.testing.assert_array_equal(np.flatnonzero(model.outliers_)[:3], [0, 10, 20])
+    np.testing.assert_allclose(model.coef_, np.arange(1.0, 6.0), atol=0.05)
+
+
+def test_lazy_rows_have_lazy_outliers_which_are_not_pickled() -> None:
+    X, y, _ = make_data()
+    eager = HuberRegressor().fit(X, y)
+    lazy = HuberRegressor().fit(da.from_array(X, chunks=(250, -1)), da.from_array(y, chunks=250))
+    assert isinstance(lazy.outliers_, da.Array)
+    assert lazy.outliers_.shape == (600,)
+    np.testing.assert_array_equal(lazy.outliers_.compute(), eager.outliers_)
+    assert not hasattr(pickle.loads(pickle.dumps(lazy)), "outliers_")
+    dataset = from_arrays(X, y, None, None, None)
+    np.testing.assert_array_equal(HuberRegressor().fit(dataset).outliers_, eager.outliers_)
+    np.testing.assert_array_equal(
+        HuberRegressor().fit(sp.csr_array(X), y).outliers_, eager.outliers_
+    )
+
+
+def test_a_target_that_is_met_exactly_has_no_scale() -> None:
+    X, _, _ = make_data(100)
+    y = X @ np.arange(1.0, 6.0)
+    for alpha in (0.0, 1e-4):
+        model = HuberRegressor(alpha=alpha).fit(X, y)
+        np.testing.assert_allclose(model.coef_, np.arange(1.0, 6.0), atol=1e-5)
+        assert 0 <= model.scale_ < 1e-5
+
+
+def test_a_warm_start_of_huber_is_where_it_ended() -> None:
+    X, y, _ = make_data()
+    model = HuberRegressor(warm_start=True).fit(X, y)
+    n_cold, coef = model.n_iter_, model.coef_
+    assert model.fit(X, y).n_iter_ < n_cold
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("epsilon", 0.9), ("alpha", -1.0), ("tol", -1.0), ("max_iter", 0)]
+)
+def test_parameters_of_huber_are_checked(parameter: str, value: Any) -> None:
+    X, y, _ = make_data(50)
+    with pytest.raises(ValueError, match=f"{parameter}="):
+        HuberRegressor(**{parameter: value}).fit(X, y)
+
+
+# --- quantiles -----------------------------------------------------------------------------------
+
+
+def pinball(model: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    error = y - model.predict(X)
+    loss = np.where(error > 0, model.quantile, model.quantile - 1) * error
+    return float(np.average(loss, weights=weight) + model.alpha * np.abs(model.coef_).sum())
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("alpha", [0.0, 0.02, 0.3])
+def test_quantiles_equal_scikit_learn(quantile: float, alpha: float, fit_intercept: bool) -> None:
+    X, y, weight = make_data()
+    options: Any = {"quantile": quantile, "alpha": alpha, "fit_intercept": fit_intercept}
+    model = QuantileRegressor(**options).fit(X, y, weight)
+    peer = SklearnQuantileRegressor(**options).fit(X, y, weight)
+    assert pinball(model, X, y, weight) <= pinball(peer, X, y, weight) * (1 + 1e-12)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-9)
+    np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.02])
+def test_many_rows_take_few_passes_and_give_the_exact_minimum(alpha: float) -> None:
+    X, y, _ = make_data(50_000)
+    model = QuantileRegressor(quantile=0.8, alpha=alpha).fit(X, y)
+    assert model.n_passes_ <= 5
+    assert model.n_sample_iter_ == 1
+    bound = dual_value(X, y, 0.8, alpha)
+    value = pinball(model, X, y, np.ones(len(y)))
+    assert abs(value - bound) <= 1e-9 * bound
+
+
+def dual_value(X: np.ndarray, y: np.ndarray, quantile: float, alpha: float) -> float:
+    """Solve the linear program's dual with HiGHS: it bounds the objective from below."""
+    n = len(y)
+    limits = np.append(np.full(X.shape[1], alpha * n), 0.0)
+    A = np.column_stack([X, np.ones(n)]).T
+    bounds = [(quantile - 1, quantile)] * n
+    if alpha == 0:
+        found = linprog(-y, A_eq=A, b_eq=np.zeros(len(A)), bounds=bounds, method="highs-ipm")
+    else:
+        both = np.concatenate([A, -A])
+        found = linprog(-y, A_ub=both, b_ub=np.tile(limits, 2), bounds=bounds, method="highs-ipm")
+    return float(-found.fun / n)
+
+
+def test_repeated_rows_and_whole_numbers_are_no_trouble() -> None:
+    random = np.random.default_rng(0)
+    X = random.integers(0, 3, (2000, 3)).astype(np.float64)
+    y = random.integers(0, 4, 2000).astype(np.float64)
+    ones = np.ones(2000)
+    for alpha in (0.0, 0.01):
+        model = QuantileRegressor(alpha=alpha).fit(X, y)
+        peer = SklearnQuantileRegressor(alpha=alpha).fit(X, y)
+        assert pinball(model, X, y, ones) <= pinball(peer, X, y, ones) * (1 + 1e-9)
+
+
+def test_collinear_columns_have_a_minimum_too() -> None:
+    X, y, _ = make_data(300)
+    X = np.column_stack([X, X[:, 0] + X[:, 1], np.ones(300)])
+    model, peer = QuantileRegressor(alpha=0.0).fit(X, y), SklearnQuantileRegressor(alpha=0.0)
+    peer.fit(X, y)
+    ones = np.ones(300)
+    assert pinball(model, X, y, ones) <= pinball(peer, X, y, ones) * (1 + 1e-9)
+
+
+def test_one_row_and_constant_targets() -> None:
+    X, _, _ = make_data(40)
+    model = QuantileRegressor().fit(X, np.full(40, 7.0))
+    np.testing.assert_allclose(model.predict(X), 7.0)
+    assert np.isfinite(QuantileRegressor().fit(X[:1], np.ones(1)).coef_).all()
+
+
+def test_sorted_rows_and_a_far_warm_start_still_end_at_the_minimum() -> None:
+    X, y, _ = make_data(50_000)
+    order = np.argsort(y)
+    model = QuantileRegressor(alpha=0.0, warm_start=True).fit(X[order], y[order])
+    expected = QuantileRegressor(alpha=0.0).fit(X, y).coef_
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-9)
+    model.coef_, model.intercept_ = model.coef_ + 10.0, -50.0
+    np.testing.assert_allclose(model.fit(X, y).coef_, expected, rtol=1e-9)
+
+
+def test_too_few_passes_are_a_warning() -> None:
+    X, y, _ = make_data(50_000)
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        QuantileRegressor(alpha=0.0, max_iter=1).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("quantile", 0.0), ("quantile", 1.0), ("quantile", 2.0), ("alpha", -1)]
+)
+def test_parameters_of_quantiles_are_checked(parameter: str, value: Any) -> None:
+    X, y, _ = make_data(50)
+    with pytest.raises(ValueError, match=f"{parameter}="):
+        QuantileRegressor(**{parameter: value}).fit(X, y)
+
+
+# --- what lies beneath ---------------------------------------------------------------------------
+
+
+def objective_of(loss: Any, penalty: ElasticNet) -> Objective:
+    return Objective(loss, penalty, Target(), np.zeros(N_FEATURES), np.ones(N_FEATURES))
+
+
+@pytest.mark.parametrize("penalty", [ElasticNet(), ElasticNet(0.02), ElasticNet(l2=0.1)], ids=str)
+@pytest.mark.parametrize("loss", [PinballLoss(0.3), EpsilonInsensitiveLoss(0.5)], ids=str)
+@pytest.mark.parametrize("width", [0.02, 0.3])
+def test_any_first_width_leads_to_the_same_minimum(
+    loss: Any, penalty: ElasticNet, width: float
+) -> None:
+    X, y, weight = make_data(3000)
+    objective, rows = objective_of(loss, penalty), [Block(X, y, weight)]
+    start = np.zeros(objective.shape)
+    everything, _ = solve_in_memory(Globbing(objective, start, np.inf, 1e-10, 100), rows)
+    found, n_passes = solve_in_memory(Globbing(objective, start, width, 1e-10, 100), rows)
+    assert everything.n_passes == 1
+    assert 1 < n_passes < 60
+    assert found.converged
+    np.testing.assert_allclose(found.theta, everything.theta, rtol=1e-8, atol=1e-9)
+
+
+def test_the_nearest_kinks_are_kept_and_the_others_become_a_sum() -> None:
+    X, y, weight = make_data(500)
+    objective = objective_of(EpsilonInsensitiveLoss(0.5), ElasticNet())
+    point = objective.point(np.full(objective.shape, 0.1))
+    pieces = [
+        Block(X[i : i + 100], y[i : i + 100], weight[i : i + 100]) for i in range(0, 500, 100)
+    ]
+    few = NEAR_KINKS(KinkAsk(point, np.inf, 40), pieces, {})
+    merged = NEAR_KINKS(KinkAsk(point, np.inf, 40), pieces[:1], {})
+    for piece in pieces[1:]:
+        merged = NEAR_KINKS.merge(merged, NEAR_KINKS(KinkAsk(point, np.inf, 40), [piece], {}))
+    every = NEAR_KINKS(KinkAsk(point, np.inf, 10_000), pieces, {})
+    np.testing.assert_array_equal(np.sort(np.abs(every.gap))[:40], np.sort(np.abs(few.gap)))
+    np.testing.assert_array_equal(few.gap, merged.gap)
+    np.testing.assert_allclose(few.slope, merged.slope)
+    assert few.n_far == merged.n_far == len(every.gap) - 40
+    rising = np.where(every.gap > 0, -every.below, every.above)
+    total = rising @ every.Z
+    near = np.where(few.gap > 0, -few.below, few.above) @ few.Z
+    np.testing.assert_allclose(few.slope + near, total)
+
+
+def test_the_interior_point_method_says_how_close_it_is() -> None:
+    X, y, weight = make_data(400)
+    kept = weight > 0
+    problem = KinkedProblem(
+        np.zeros(N_FEATURES),
+        np.full(N_FEATURES, 2.0),
+        X[kept],
+        y[kept],
+        0.3 * weight[kept],
+        0.7 * weight[kept],
+    )
+    x, gap = minimise_kinks(problem)
+    value = problem.value(x)
+    assert gap <= 1e-10 * value
+    random = np.random.default_rng(2)
+    for size in (1e-1, 1e-4, 1e-7):
+        assert problem.value(x + size * random.standard_normal(N_FEATURES)) >= value
