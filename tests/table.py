@@ -25,10 +25,10 @@ from flowml.kernels.masked import MaskedAsk, masked
 from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk, NearKinks
 from flowml.kernels.nonfinite import FIRST_NONFINITE
 from flowml.kernels.normal_residual import NORMAL_RESIDUAL, Candidate, NormalResidual
-from flowml.kernels.ordered_weights import MOST_VALUES, values_of
+from flowml.kernels.ordered_weights import values_of
 from flowml.kernels.prediction_deviance import prediction_deviance
 from flowml.kernels.prediction_errors import PREDICTION_ERRORS
-from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues
+from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues, ValuesAsk
 from flowml.kernels.ranking import MOST_WEIGHTS, RANKING, Ranking
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
 from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk
@@ -269,10 +269,9 @@ def ranking_view(ranking: Ranking) -> dict[str, Any]:
 
 def values_view(values: PredictionValues) -> dict[str, Any]:
     """Return the values and their weights."""
-    columns = (*values.targets, *values.errors)
     return {
-        "values": np.concatenate([values_of(column) for column in columns]),
-        "weights": np.concatenate([column.weights for column in columns]),
+        "values": np.concatenate([values_of(column) for column in values.columns]),
+        "weights": np.concatenate([column.weights for column in values.columns]),
     }
 
 
@@ -377,7 +376,7 @@ FOLDS = [
     FoldRow(
         "ordered errors",
         PREDICTION_VALUES,
-        MOST_VALUES,
+        ValuesAsk(errors=True),
         with_y=True,
         target=predicted,
         view=values_view,
@@ -503,7 +502,7 @@ ESTIMATORS = [
     EstimatorRow(
         "OneVsRestClassifier",
         lambda: OneVsRestClassifier(LogisticRegression(tol=1e-10)),
-        ("classes_", "estimators_"),
+        ("classes_", "coef_", "intercept_"),
         with_y=True,
         target=three_classes,
         make_for_checks=lambda: OneVsRestClassifier(LogisticRegression()),

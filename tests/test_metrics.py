@@ -1,5 +1,7 @@
 """Metrics against scikit-learn: of arrays and lazy collections, weighted, in one pass."""
 
+import functools
+
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
@@ -198,9 +200,7 @@ def test_more_scores_than_fit_are_within_their_bound(rng, most, bound):
         summarise(most, [Block(score[low : low + 3000, np.newaxis], y[low : low + 3000])])
         for low in range(0, len(true), 3000)
     ]
-    columns = parts[0].columns[0]
-    for part in parts[1:]:
-        columns = ordered_weights.merge(columns, part.columns[0], most // 2)
+    columns = functools.reduce(RANKING.merge, parts).columns[0]
     assert len(columns.keys) <= most // 2
     negative, positive = columns.weights.T
     for ours, theirs in (

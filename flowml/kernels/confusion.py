@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
+from flowml.kernels.labels import numbered
 from flowml.kernels.rows import Array, Rows
 
 MOST_LABELS = 5000
@@ -33,9 +34,10 @@ def summarise(ask: None, rows: Rows) -> Confusion:
         y, weight = block.y, block.weight
         if weight is not None:
             y, weight = y[weight > 0], weight[weight > 0]
-        labels, code = np.unique(y[:, :2], return_inverse=True)
+        (truths, true), (guesses, predicted) = numbered(y[:, 0]), numbered(y[:, 1])
+        labels, mine, theirs = join_labels(truths, guesses)
         check_number(labels)
-        true, predicted = code.reshape(-1, 2).T
+        true, predicted = mine[true], theirs[predicted]
         n = len(labels)
         sums = np.bincount(true * n + predicted, weights=weight, minlength=n * n)
         summary = merge(summary, Confusion(labels, sums.astype(np.float64).reshape(n, n)))

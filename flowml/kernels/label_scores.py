@@ -6,6 +6,7 @@ import numpy as np
 
 from flowml.kernels.confusion import check_number, join_labels
 from flowml.kernels.fold import Fold
+from flowml.kernels.labels import numbered
 from flowml.kernels.rows import Array, Rows, is_sparse, slices
 
 SLICE_ROWS = 1 << 14
@@ -57,7 +58,7 @@ def summarise(ask: float, rows: Rows) -> LabelScores:
             continue
         if P.shape[1] == 1:
             P = np.column_stack([1.0 - P, P])
-        labels, code = np.unique(y, return_inverse=True)
+        labels, code = numbered(y)
         check_number(labels)
         with np.errstate(invalid="ignore", divide="ignore"):
             logarithms = np.log(np.clip(P, ask, 1.0 - ask))

@@ -1,13 +1,28 @@
-"""Targets and absolute errors in their order: what medians need."""
+"""Targets or absolute errors in their order: what medians need."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.ordered_weights import OrderedWeights, order
+from flowml.kernels.ordered_weights import MOST_VALUES, OrderedWeights, order
 from flowml.kernels.ordered_weights import merge as merge_ordered
 from flowml.kernels.rows import Rows
+
+
+class ValuesAsk(NamedTuple):
+    """Which values to order.
+
+    Attributes
+    ----------
+    errors : bool
+        Absolute errors, else targets.
+    most : int
+        How many to keep apart.
+    """
+
+    errors: bool
+    most: int = MOST_VALUES
 
 
 class PredictionValues(NamedTuple):
@@ -15,45 +30,41 @@ class PredictionValues(NamedTuple):
 
     Attributes
     ----------
-    targets, errors : tuple of OrderedWeights
-        Of the targets, and of absolute errors.
+    columns : tuple of OrderedWeights
+    most : int
+        How many values to keep apart.
     broken : int
         Blocks with a NaN or infinity.
     """
 
-    targets: tuple[OrderedWeights, ...]
-    errors: tuple[OrderedWeights, ...]
+    columns: tuple[OrderedWeights, ...]
+    most: int
     broken: int
 
 
-def summarise(ask: int, rows: Rows) -> PredictionValues:
-    """Order the values; `ask` is how many to keep apart at most."""
+def summarise(ask: ValuesAsk, rows: Rows) -> PredictionValues:
+    """Order the values."""
     assert rows[0].y is not None
     n = rows[0].y.shape[1] // 2
-    nothing = (order(np.empty(0), np.empty((0, 1))),) * n
-    summary = PredictionValues(nothing, nothing, 0)
+    nothing = order(np.empty(0), np.empty((0, 1)))
+    summary = PredictionValues((nothing,) * n, ask.most, 0)
     for block in rows:
         assert block.y is not None
         weight = np.ones(len(block.y)) if block.weight is None else block.weight
         counts = weight > 0
         y, column = block.y[counts], weight[counts, np.newaxis]
-        errors = np.abs(y[:, :n] - y[:, n:])
-        found = PredictionValues(
-            tuple(order(y[:, j], column, ask) for j in range(n)),
-            tuple(order(errors[:, j], column, ask) for j in range(n)),
-            int(not np.isfinite(y).all()),
-        )
-        summary = merge(summary, found)
+        values = np.abs(y[:, :n] - y[:, n:]) if ask.errors else y[:, :n]
+        columns = tuple(order(values[:, j], column, ask.most) for j in range(n))
+        broken = int(not np.isfinite(y).all())
+        summary = merge(summary, PredictionValues(columns, ask.most, broken))
     return summary
 
 
 def merge(left: PredictionValues, right: PredictionValues) -> PredictionValues:
     """Join two."""
-    return PredictionValues(
-        tuple(map(merge_ordered, left.targets, right.targets)),
-        tuple(map(merge_ordered, left.errors, right.errors)),
-        left.broken + right.broken,
-    )
+    pairs = zip(left.columns, right.columns, strict=True)
+    columns = tuple(merge_ordered(one, other, left.most) for one, other in pairs)
+    return PredictionValues(columns, left.most, left.broken + right.broken)
 
 
 def finite(summary: PredictionValues) -> bool:

@@ -78,7 +78,7 @@ def gather(
     theta, sums = state.theta, getattr(state, "sums", None)
     if not objective.penalty.is_smooth or likelihood_of(objective.loss) is None:
         return theta, None
-    if sums is None:
+    if sums is None or sums.curvature is None:
         return theta, _evidence(objective, survey, None, theta)
     seen = state.seen
     is_cheap = survey.rows * theta.shape[1] <= CHEAP_VALUES

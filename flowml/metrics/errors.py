@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from flowml.kernels.fold import Ask, Fold
-from flowml.kernels.ordered_weights import MOST_VALUES, OrderedWeights, values_of
+from flowml.kernels.ordered_weights import OrderedWeights, values_of
 from flowml.kernels.prediction_errors import PREDICTION_ERRORS, PredictionErrors
-from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues
+from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues, ValuesAsk
 from flowml.kernels.rows import Array
 from flowml.metrics.metric import PREDICTION, Measured, Metric, measure_predictions
 
 ERRORS: tuple[Fold, Ask] = (PREDICTION_ERRORS, None)
-VALUES: tuple[Fold, Ask] = (PREDICTION_VALUES, MOST_VALUES)
+TARGETS: tuple[Fold, Ask] = (PREDICTION_VALUES, ValuesAsk(errors=False))
+DEVIATIONS: tuple[Fold, Ask] = (PREDICTION_VALUES, ValuesAsk(errors=True))
 
 
 def of_errors(
@@ -26,12 +27,12 @@ def of_errors(
 
 def median_metric(multioutput: Any = "uniform_average") -> Metric:
     """Return the metric of `median_absolute_error`."""
-    return Metric(PREDICTION, (VALUES,), partial(_median_error, multioutput))
+    return Metric(PREDICTION, (DEVIATIONS,), partial(_median_error, multioutput))
 
 
 def d2_absolute_metric(multioutput: Any = "uniform_average") -> Metric:
     """Return the metric of `d2_absolute_error_score`."""
-    return Metric(PREDICTION, (ERRORS, VALUES), partial(_d2_absolute, multioutput))
+    return Metric(PREDICTION, (ERRORS, TARGETS), partial(_d2_absolute, multioutput))
 
 
 def mean_squared_error(
@@ -372,12 +373,12 @@ def _summed_up(values: Array, multioutput: Any) -> Any:
 
 
 def _median_error(multioutput: Any, values: PredictionValues) -> Any:
-    return _measured([median(_some(ordered)) for ordered in values.errors], multioutput)
+    return _measured([median(_some(ordered)) for ordered in values.columns], multioutput)
 
 
 def _d2_absolute(multioutput: Any, sums: PredictionErrors, values: PredictionValues) -> Any:
     found = []
-    for left, ordered in zip(sums.absolute, values.targets, strict=True):
+    for left, ordered in zip(sums.absolute, values.columns, strict=True):
         middle, weights = median(_some(ordered)), ordered.weights[:, 0]
         begin, end = values_of(ordered), values_of(ordered, end=True)
         total = weights @ np.abs((begin + end) / 2 - middle)
