@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from benchmarks.jobs import JOBS, Job
+from benchmarks.job import Job
+from benchmarks.jobs import JOBS
 from benchmarks.machine import commit, machine, versions
 from benchmarks.page import page, summary_table
 from benchmarks.race import WARM_UP_TURNS, race

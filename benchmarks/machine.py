@@ -22,6 +22,7 @@ PACKAGES = (
     "scikit-learn-intelex",
     "dask-ml",
     "pyspark",
+    "glum",
 )
 
 

@@ -5,9 +5,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.jobs import Job, Measure, Target
+from benchmarks.job import Job, Measure, Target
 from benchmarks.markdown import table
 from benchmarks.memory_table import memory_section
+from benchmarks.problem import LARGEST_GAP
 from benchmarks.verdict import Record, agrees, best_peer, median, met, reached
 
 INTRODUCTION = """\
@@ -18,7 +19,9 @@ measures one job). Every contender runs in a process of its own, on the same dat
 they take turns (A B C A B C …), {warm_ups} turns uncounted and at least {repeats} counted. Seconds
 are medians. Results (coefficients, centres, inertia) are compared before times are: a contender
 that computes something else is no measure. k-means starts from the same rows everywhere and makes
-the same number of iterations. Data are float64.
+the same number of iterations. Where an objective is minimised, each contender runs at the loosest
+tolerance with which it comes within {gap:g}, relative, of the minimum, which another solver finds
+to more digits beforehand; its gap stands beside its time. Data are float64.
 """
 
 MET = {True: "yes", False: "**no**", None: "not measured"}
@@ -41,7 +44,9 @@ def page(jobs: Iterable[Job], results: dict[str, Any], causes: dict[str, str]) -
     counted = [len(c["seconds"]) for _, r in measured for c in r["contenders"].values()]
     parts = [
         INTRODUCTION.format(
-            warm_ups=results["warm_up_turns"], repeats=min(filter(None, counted), default=0)
+            gap=LARGEST_GAP,
+            warm_ups=results["warm_up_turns"],
+            repeats=min(filter(None, counted), default=0),
         ),
         "## Targets\n",
         summary_table(measured),
@@ -62,8 +67,7 @@ def summary_table(measured: list[tuple[Job, Record]]) -> str:
             job.title,
             job.subject,
             seconds(median(record, job.subject)),
-            best_peer(record, target),
-            seconds(median(record, best_peer(record, target))),
+            *against(job, record, target),
             amount(target, reached(job, record, target)),
             limit(target),
             MET[met(job, record, target)],
@@ -73,6 +77,14 @@ def summary_table(measured: list[tuple[Job, Record]]) -> str:
     ]
     header = ("job", "measured", "seconds", "against", "seconds", "result", "target", "met")
     return table(header, rows)
+
+
+def against(job: Job, record: Record, target: Target) -> tuple[str, str]:
+    """Name whom a target is measured against, and the seconds that took."""
+    if target.measure is Measure.COUNT:
+        return "–", "–"
+    peer = best_peer(job, record, target)
+    return peer, seconds(median(record, peer))
 
 
 def shortfalls(measured: list[tuple[Job, Record]], causes: dict[str, str]) -> list[str]:
@@ -103,7 +115,7 @@ def details(job: Job, record: Record) -> str:
                 f"{seconds(min(taken))} to {seconds(max(taken))}",
                 str(len(taken)),
                 "–" if contender["difference"] is None else f"{contender['difference']:.1e}",
-                "" if agrees(job, record, name) else f"differs by more than {job.tolerance:g}",
+                remark(job, record, name),
             )
         )
     header = ("contender", "median s", "range s", "turns", f"difference from {job.subject}", "")
@@ -116,6 +128,16 @@ def details(job: Job, record: Record) -> str:
     )
 
 
+def remark(job: Job, record: Record, name: str) -> str:
+    """Write what a contender told beside its time, and whether its result counts."""
+    facts = record["contenders"][name].get("facts", {})
+    told = [f"{what} {value:.3g}" for what, value in facts.items()]
+    if not agrees(job, record, name):
+        largest = job.tolerance if job.problem is None else LARGEST_GAP
+        told.append(f"differs by more than {largest:g}")
+    return ", ".join(told)
+
+
 def seconds(value: float) -> str:
     """Write seconds with three digits."""
     return "–" if math.isnan(value) else f"{value:.3g}"
@@ -125,11 +147,16 @@ def amount(target: Target, value: float) -> str:
     """Write what was reached in the target's unit."""
     if math.isnan(value):
         return "–"
+    if target.measure is Measure.COUNT:
+        return f"{value:g} {target.fact}"
     return f"{value:+.2f} s" if target.measure is Measure.DELAY else f"{value:.2f}×"
 
 
 def limit(target: Target) -> str:
     """Write what was to be reached."""
     words = "at least" if target.measure is Measure.SPEEDUP else "at most"
-    unit = " s" if target.measure is Measure.DELAY else "×"
-    return f"{words} {target.limit:g}{unit}"
+    if target.measure is Measure.COUNT:
+        return f"{words} {target.limit:g} {target.fact}"
+    if target.measure is Measure.DELAY:
+        return f"{words} {target.limit:g} s"
+    return f"{words} {target.limit:g}×" + (f" the {target.fact}" if target.fact else "")

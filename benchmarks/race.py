@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.contenders.turn import Result, Turn
 from benchmarks.data import write
-from benchmarks.jobs import Contender, Job
+from benchmarks.job import Contender, Job
+from benchmarks.optimum import write_optimum
 
 WARM_UP_TURNS = 2
 """Uncounted: compilers (Numba's, the JVM's), caches and the system's pages settle in these."""
@@ -34,12 +35,15 @@ class Outcome:
     seconds : list of float
         One for each counted turn.
     result : dict, or None before the first turn
+    facts : dict of str to float
+        Of the last turn.
     left_out : str
         Why it has no times; empty where it has.
     """
 
     seconds: list[float] = field(default_factory=list)
     result: Result | None = None
+    facts: dict[str, float] = field(default_factory=dict)
     left_out: str = ""
 
 
@@ -49,6 +53,8 @@ def race(job: Job, repeats: int, tell: Callable[[str], None]) -> dict[str, Outco
     with tempfile.TemporaryDirectory(prefix="flowml-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         write(job.data, folder)
+        if job.problem is not None:
+            tell(f"the least objective is {write_optimum(job.problem, folder):.15g}")
         turns: dict[str, Callable[[], Turn]] = {}
         for contender in job.contenders:
             with leaving_out(outcomes[contender.name]):
@@ -60,7 +66,7 @@ def race(job: Job, repeats: int, tell: Callable[[str], None]) -> dict[str, Outco
                     continue
                 with leaving_out(outcome):
                     turn = turns[name]()
-                    outcome.result = turn.result
+                    outcome.result, outcome.facts = turn.result, turn.facts or {}
                     if number >= WARM_UP_TURNS:
                         outcome.seconds.append(turn.seconds)
                     tell(

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders.turn import Result
-from benchmarks.jobs import Job, Measure, Target
+from benchmarks.job import Job, Measure, Target
+from benchmarks.problem import LARGEST_GAP
 from benchmarks.race import Outcome
 
 Record = dict[str, Any]
@@ -22,6 +23,7 @@ def record(job: Job, outcomes: dict[str, Outcome]) -> Record:
             "seconds": outcome.seconds,
             "left_out": outcome.left_out,
             "difference": difference(outcome.result, reference),
+            "facts": outcome.facts,
         }
         for name, outcome in outcomes.items()
     }
@@ -55,22 +57,36 @@ def median(record: Record, name: str) -> float:
     return statistics.median(seconds) if seconds else math.nan
 
 
-def best_peer(record: Record, target: Target) -> str:
-    """Return the fastest of a target's peers that took part; the first if none did."""
+def fact(record: Record, name: str, what: str) -> float:
+    """Return what a contender told beside its time, NaN where it didn't."""
+    return float(record["contenders"][name].get("facts", {}).get(what, math.nan))
+
+
+def best_peer(job: Job, record: Record, target: Target) -> str:
+    """Return the fastest of a target's peers that did the work; the first if none did."""
     there = [name for name in target.peers if record["contenders"][name]["seconds"]]
+    if job.problem is not None:
+        there = [name for name in there if agrees(job, record, name)]
     return min(there or target.peers[:1], key=lambda name: median(record, name))
 
 
 def reached(job: Job, record: Record, target: Target) -> float:
     """Return what was measured, in the target's measure."""
-    ours, theirs = median(record, job.subject), median(record, best_peer(record, target))
+    if target.measure is Measure.COUNT:
+        return fact(record, job.subject, target.fact)
+    peer = best_peer(job, record, target)
+    ours, theirs = median(record, job.subject), median(record, peer)
+    if target.fact:
+        ours, theirs = (fact(record, name, target.fact) for name in (job.subject, peer))
     if target.measure is Measure.DELAY:
         return ours - theirs
     return theirs / ours if target.measure is Measure.SPEEDUP else ours / theirs
 
 
 def agrees(job: Job, record: Record, name: str) -> bool:
-    """Tell whether a contender's result is the subject's, within the job's tolerance."""
+    """Tell whether a contender's result is the subject's, or where there is one, the minimum."""
+    if job.problem is not None:
+        return fact(record, name, "gap") <= LARGEST_GAP
     apart = record["contenders"][name]["difference"]
     return apart is None or apart <= job.tolerance
 
@@ -80,6 +96,7 @@ def met(job: Job, record: Record, target: Target) -> bool | None:
     value = reached(job, record, target)
     if math.isnan(value):
         return None
-    if not agrees(job, record, best_peer(record, target)):
+    peers = [] if target.measure is Measure.COUNT else [best_peer(job, record, target)]
+    if not all(agrees(job, record, name) for name in (job.subject, *peers)):
         return False
     return value >= target.limit if target.measure is Measure.SPEEDUP else value <= target.limit

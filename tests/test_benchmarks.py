@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.jobs import JOBS, Contender, Job, speedup
+from benchmarks.job import Contender, Job, speedup
+from benchmarks.jobs import JOBS
 from benchmarks.page import page
 from benchmarks.race import race
 from benchmarks.verdict import met, record

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import dask.dataframe as dd
 from dask_ml.cluster import KMeans
-from dask_ml.linear_model import LinearRegression
+from dask_ml.linear_model import LinearRegression, LogisticRegression
 
 from benchmarks.contenders.inputs import ITERATIONS, on_workers, parquet, start
+from benchmarks.contenders.reaching import reaching
 from benchmarks.contenders.results import centres, coefficients
 from benchmarks.contenders.turn import Run, Work, timed
 
@@ -35,3 +36,14 @@ def k_means_on_workers(work: Work) -> Iterator[Run]:
     with on_workers(work) as (X, _):
         model = KMeans(len(first), init=first, max_iter=ITERATIONS, tol=0.0)
         yield timed(lambda: model.fit(X), centres)
+
+
+@contextmanager
+def logistic_on_workers(work: Work) -> Iterator[Run]:
+    solver = work.options["solver"]
+
+    def fit(tol: float) -> LogisticRegression:
+        return LogisticRegression(solver=solver, tol=tol, max_iter=1000, C=1.0).fit(X, y)
+
+    with on_workers(work) as (X, y):
+        yield reaching(work, fit)

@@ -8,6 +8,8 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 from dask.delayed import delayed
 from distributed import Client, LocalCluster, wait
 
@@ -20,6 +22,22 @@ ITERATIONS = 20
 def arrays(work: Work) -> tuple[np.ndarray, np.ndarray]:
     """Load X and y."""
     return np.load(work.folder / "X.npy"), np.load(work.folder / "y.npy")
+
+
+def sparse_arrays(work: Work) -> tuple[Any, np.ndarray]:
+    """Load CSR rows and y."""
+    return sp.load_npz(work.folder / "X.npz").tocsr(), np.load(work.folder / "y.npy")
+
+
+def frame(work: Work) -> tuple[pd.DataFrame, np.ndarray]:
+    """Load categorical columns and y."""
+    codes, y = np.load(work.folder / "codes.npy"), np.load(work.folder / "y.npy")
+    names = [f"level {level:03}" for level in range(int(codes.max()) + 1)]
+    columns = {
+        f"x{place}": pd.Categorical.from_codes(codes[:, place], names)
+        for place in range(codes.shape[1])
+    }
+    return pd.DataFrame(columns), y
 
 
 def start(work: Work) -> np.ndarray:

@@ -31,3 +31,9 @@ def inertia(model: Any) -> Result:
 def moments(model: Any) -> Result:
     """Describe a standard scaler."""
     return {"mean": model.mean_.tolist(), "scale": model.scale_.tolist()}
+
+
+def chosen(model: Any) -> Result:
+    """Describe a linear model whose penalty was chosen."""
+    penalty = model.alpha_ if hasattr(model, "alpha_") else model.C_
+    return {"penalty": float(np.ravel(penalty)[0])} | coefficients(model)

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel
 from pyspark.ml.clustering import KMeans, KMeansModel
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.contenders.inputs import ITERATIONS, WORKERS
+from benchmarks.contenders.reaching import reaching
 from benchmarks.contenders.turn import Result, Run, Turn, Work, timed
 
 PARTITIONS = 4
@@ -80,3 +83,22 @@ def _centres(model: KMeansModel) -> Result:
         "centres": [centre.tolist() for centre in model.clusterCenters()],
         "iterations": model.summary.numIter,
     }
+
+
+@contextmanager
+def logistic(work: Work) -> Iterator[Run]:
+    """Two classes or more; Spark's penalty is beside the mean loss."""
+
+    def fit(tol: float) -> LogisticRegressionModel:
+        model = LogisticRegression(
+            labelCol="y", regParam=1.0 / rows, standardization=False, tol=tol, maxIter=1000
+        )
+        return model.fit(frame)
+
+    with cached(work) as frame:
+        rows = frame.count()
+        yield reaching(work, fit, _parameters)
+
+
+def _parameters(model: LogisticRegressionModel) -> tuple[Any, Any]:
+    return model.coefficientMatrix.toArray(), model.interceptVector.toArray()

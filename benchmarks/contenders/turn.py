@@ -26,10 +26,11 @@ class Work(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One turn: how long it took and what came out."""
+    """One turn: how long it took, what came out, and what else is to be told by name."""
 
     seconds: float
     result: Result
+    facts: dict[str, float] | None = None
 
 
 Run: TypeAlias = Callable[[], Turn]

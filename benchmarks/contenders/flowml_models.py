@@ -1,0 +1,48 @@
+"""flowml's models that minimise an objective, and its searches."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.contenders.inputs import arrays, frame, on_workers, sparse_arrays
+from benchmarks.contenders.reaching import passes, reaching
+from benchmarks.contenders.results import chosen
+from benchmarks.contenders.turn import Run, Work, timed
+from flowml import config_context, linear_model
+from flowml.linear_model import ElasticNetCV, LogisticRegression, PoissonRegressor
+
+
+@contextmanager
+def logistic(work: Work) -> Iterator[Run]:
+    X, y = sparse_arrays(work) if work.options.get("sparse") else arrays(work)
+    yield reaching(work, lambda tol: LogisticRegression(tol=tol).fit(X, y), count=passes)
+
+
+@contextmanager
+def logistic_on_workers(work: Work) -> Iterator[Run]:
+    with on_workers(work) as (X, y):
+        yield reaching(work, lambda tol: LogisticRegression(tol=tol).fit(X, y), count=passes)
+
+
+@contextmanager
+def poisson(work: Work) -> Iterator[Run]:
+    (X, y), alpha = arrays(work), work.options["problem"]["alpha"]
+    yield reaching(work, lambda tol: PoissonRegressor(alpha=alpha, tol=tol).fit(X, y), count=passes)
+
+
+@contextmanager
+def poisson_of_categories(work: Work) -> Iterator[Run]:
+    (X, y), alpha = frame(work), work.options["problem"]["alpha"]
+    yield reaching(work, lambda tol: PoissonRegressor(alpha=alpha, tol=tol).fit(X, y), count=passes)
+
+
+@contextmanager
+def elastic_net_path(work: Work) -> Iterator[Run]:
+    (X, y), model = arrays(work), ElasticNetCV(**work.options)
+    yield timed(lambda: model.fit(X, y), chosen)
+
+
+@contextmanager
+def logistic_path(work: Work) -> Iterator[Run]:
+    (X, y), model = arrays(work), linear_model.LogisticRegressionCV(**work.options)
+    with config_context(n_threads=1):
+        yield timed(lambda: model.fit(X, y), chosen)
