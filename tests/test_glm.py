@@ -435,6 +435,41 @@ def test_sparse_rows_give_the_model_of_dense_ones() -> None:
     np.testing.assert_allclose(sparse.score(sp.csr_array(X), y), dense.score(X, y), rtol=1e-9)
 
 
+def test_categorical_columns_beside_an_exposure() -> None:
+    """Against statsmodels on the one-hot matrix, without its first column."""
+    X, _, exposure = claims()
+    region = pd.Categorical.from_codes(np.arange(N_ROWS) % 3, ["east", "north", "west"])
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(region=region)
+    y = draw("poisson", exposure * np.exp(X @ SLOPES + 0.2 * region.codes))
+    model = fitted().fit(frame, y, exposure=exposure)
+    Z = np.column_stack([np.ones(N_ROWS), X, region.codes == 1, region.codes == 2]).astype(float)
+    theirs = sm.GLM(y, Z, family=sm.families.Poisson(), exposure=exposure).fit(tol=1e-13)
+    np.testing.assert_allclose([model.intercept_, *model.coef_], theirs.params, rtol=RTOL)
+    predicted = model.predict(frame, exposure=exposure)
+    np.testing.assert_allclose(predicted, theirs.predict(Z, exposure=exposure), rtol=RTOL)
+    lazy = dd.from_pandas(frame, npartitions=3)
+    again = fitted().fit(lazy, da.from_array(y, chunks=200), exposure=exposure_of(lazy, exposure))
+    np.testing.assert_allclose(again.coef_, model.coef_, rtol=1e-9)
+
+
+def exposure_of(frame: Any, exposure: np.ndarray) -> Any:
+    """Return a lazy column cut as a frame is."""
+    return dd.from_pandas(pd.Series(exposure), npartitions=frame.npartitions)
+
+
+def test_workers_change_no_bit_of_a_fit_with_an_exposure(request: pytest.FixtureRequest) -> None:
+    X, y, exposure = (da.from_array(values, chunks=(150, -1)[: values.ndim]) for values in claims())
+    found = []
+    for where in ("here", "on the cluster"):
+        if where == "on the cluster":
+            request.getfixturevalue("client")
+        model = fitted().fit(X, y, exposure=exposure)
+        score = model.score(X, y, exposure=exposure)
+        found.append((model.coef_, score, model.predict(X, exposure=exposure).compute()))
+    for left, right in zip(*found, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_many_rows_take_few_full_passes() -> None:
     random = np.random.default_rng(0)
     X = random.standard_normal((200_000, 10))
