@@ -11,12 +11,12 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
-from flowml.kernels.labels import LabelWeights
 from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
 from flowml.linear_model.linear_classifier import LinearClassifier
 from flowml.linear_model.stochastic import StochasticPredictor
+from flowml.linear_model.survey import Survey
 from flowml.losses.each_class import EachClassLoss
 from flowml.losses.hinge import HingeLoss, SquaredHingeLoss
 from flowml.losses.logistic import LogisticLoss
@@ -68,7 +68,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         Most epochs.
     tol : float, default=1e-3
         Stop where the steepest way down, without unit, is at most this, or where the objective has
-        not fallen by as much for `n_iter_no_change` epochs in turn.
+        not fallen by such a share for `n_iter_no_change` epochs in turn.
     shuffle : bool, default=True
         Whether the rows of a leaf are shuffled for each epoch.
     random_state : int, RandomState or None, default=None
@@ -227,14 +227,16 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         loss = LOSSES[self.loss]()
         return loss if n_classes == 2 else EachClassLoss(loss, n_classes)
 
-    def _found_classes(self, labels: LabelWeights) -> Array:
+    def _loss(self, survey: Survey) -> Loss:
         known: Array | None = getattr(self, "_known_classes", None)
         if known is None:
-            return super()._found_classes(labels)
-        others = np.setdiff1d(labels.labels, known)
+            return super()._loss(survey)
+        assert survey.labels is not None
+        others = np.setdiff1d(survey.labels.labels, known)
         if len(others):
-            raise ValueError(f"y holds {others[0]!r}, which is not among the classes {known}")
-        return known
+            raise ValueError(f"y holds {others[0]}, which is not among the classes {known}")
+        self.classes_ = known
+        return self._loss_of(len(known))
 
     def _check(self, dataset: Dataset) -> None:
         check_choice(self, "loss", tuple(LOSSES))

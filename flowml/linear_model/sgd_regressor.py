@@ -45,7 +45,7 @@ default="squared_error"
         Most epochs.
     tol : float, default=1e-3
         Stop where the steepest way down, without unit, is at most this, or where the objective has
-        not fallen by as much for `n_iter_no_change` epochs in turn.
+        not fallen by such a share for `n_iter_no_change` epochs in turn.
     shuffle : bool, default=True
         Whether the rows of a leaf are shuffled for each epoch.
     epsilon : float, default=0.1

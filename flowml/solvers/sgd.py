@@ -13,6 +13,8 @@ from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, Lengths
 from flowml.solvers.objective import Objective
 from flowml.solvers.solver import Progress
 
+RUNAWAY = 2.0
+"""Times the objective at the start: where steps that are too long have led."""
 SHORTER = 5.0
 SHORTEST = 1e-6
 POWER_STEPS = 20
@@ -60,8 +62,8 @@ class SgdState(NamedTuple):
         Where the next epoch starts.
     length : float
         Share of the schedule's lengths.
-    best : float
-        The lowest objective so far.
+    first, best : float
+        The objective at the start, and the lowest so far.
     idle : int
         Epochs in turn without a lower one.
     value, violation : float
@@ -73,6 +75,7 @@ class SgdState(NamedTuple):
     theta: Array
     last: Array
     length: float = 1.0
+    first: float = np.inf
     best: float = np.inf
     idle: int = 0
     value: float = np.inf
@@ -94,8 +97,8 @@ class Sgd:
     An epoch starts from the same point on every leaf and ends in the leaves' mean along the merge
     tree, so the result depends on the leaves but not on who holds them. The result is the mean of
     all steps, later epochs counting more. The pass of an epoch looks at the result of those before
-    on the way: it stops at the tolerance, or where the objective has not fallen by as much for a
-    few epochs in turn.
+    on the way: it stops at the tolerance, or where the objective has not fallen by such a share
+    for a few epochs in turn.
 
     B. T. Polyak & A. B. Juditsky 1992, "Acceleration of stochastic approximation by averaging";
     M. Zinkevich, M. Weimer, A. Smola & L. Li 2010, "Parallelized stochastic gradient descent";
@@ -106,7 +109,7 @@ class Sgd:
     objective : Objective
     start : ndarray of shape (n_outputs, n_features + 1)
     tol : float
-        Stop at a violation of at most this, or a fall of the objective of less.
+        Stop at a violation of at most this, or a fall of the objective by a share of less.
     max_passes : int
     schedule : Schedule
     """
@@ -147,15 +150,17 @@ class Sgd:
     def step(self, state: SgdState, summary: Summaries) -> SgdState:
         """Judge the result so far, and add the epoch to it."""
         sums, epoch = summary.members
-        evaluation = self.objective.evaluate(sums, state.theta)
+        with np.errstate(over="ignore", invalid="ignore"):  # of steps that are too long
+            evaluation = self.objective.evaluate(sums, state.theta)
+        first = min(state.first, evaluation.value) if state.n_iter == 0 else state.first
         violation = self.objective.violation(state.theta, evaluation)
         last, mean = epoch.last / epoch.weight, epoch.mean / epoch.weight
-        if not (np.isfinite(last).all() and np.isfinite(evaluation.value)):
-            return self._shorten(state)
+        if not np.isfinite(last).all() or evaluation.value > RUNAWAY * first:
+            return self._shorten(state, first)
         number = self.schedule.begun + state.n_passes
         share = 2.0 / (number + 2.0)  # epoch k counts k + 1 times
         theta = state.theta + share * (mean - state.theta) if self.schedule.average else last
-        idle = 0 if evaluation.value < state.best - self.tol else state.idle + 1
+        idle = 0 if evaluation.value < state.best - self.tol * abs(state.best) else state.idle + 1
         tired = idle >= self.schedule.patience
         length = state.length
         if tired and self.schedule.adaptive and length > SHORTEST:
@@ -165,6 +170,7 @@ class Sgd:
             state.theta if violation <= self.tol else theta,
             last,
             length,
+            first,
             min(state.best, evaluation.value),
             idle,
             evaluation.value,
@@ -182,10 +188,10 @@ class Sgd:
         """Report the objective, and the violation that the tolerance is about."""
         return Progress(state.value, state.violation)
 
-    def _shorten(self, state: SgdState) -> SgdState:
-        """Start again with shorter steps: these have led out of all bounds."""
+    def _shorten(self, state: SgdState, first: float) -> SgdState:
+        """Start again with shorter steps: these have led away."""
         length = state.length / SHORTER
-        begun = SgdState(self.start, self.start, length, n_passes=state.n_passes + 1)
+        begun = SgdState(self.start, self.start, length, first, n_passes=state.n_passes + 1)
         return begun._replace(stuck=length < SHORTEST)
 
 
