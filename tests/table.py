@@ -30,8 +30,8 @@ from flowml.kernels.prediction_deviance import prediction_deviance
 from flowml.kernels.prediction_errors import PREDICTION_ERRORS
 from flowml.kernels.prediction_values import PREDICTION_VALUES, PredictionValues, ValuesAsk
 from flowml.kernels.ranking import MOST_WEIGHTS, RANKING, Ranking
-from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
-from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk
+from flowml.kernels.sample import SAMPLE, Sample, SampleAsk, gathered
+from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk, ScoreProducts
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.kernels.splits import TRAIN, Subset
 from flowml.kernels.squared_error import SQUARED_ERROR, Predictor
@@ -232,9 +232,10 @@ def loss_view(sums: LossSums) -> dict[str, Any]:
 
 def sample_view(sample: Sample) -> dict[str, Any]:
     """Return the drawn rows, dense."""
-    values = sample._asdict()
+    values = gathered(sample)._asdict()
     X = values["X"].toarray() if sp.issparse(values["X"]) else values["X"]
-    return values | {"X": X.astype(np.float64)}
+    counts = {"rows": sample.rows, "weight": sample.weight, "limit": sample.limit}
+    return values | counts | {"X": X.astype(np.float64)}
 
 
 CENTERS = make_data()[0][[3, 50, 120]].astype(np.float32).astype(np.float64)
@@ -258,6 +259,13 @@ def predicted(y: np.ndarray) -> np.ndarray:
 def grouped(y: np.ndarray) -> np.ndarray:
     """Return targets, and groups that span blocks beside them."""
     return np.column_stack([y, np.arange(len(y)) % 7])
+
+
+def groups_view(products: ScoreProducts) -> dict[str, Any]:
+    """Return the groups, and all sums but those over rows by themselves."""
+    values = products._asdict()
+    groups = values.pop("groups")
+    return values | groups._asdict()
 
 
 def ranking_view(ranking: Ranking) -> dict[str, Any]:
@@ -359,6 +367,7 @@ FOLDS = [
         SCORE_PRODUCTS,
         ScoreAsk(loss_point(SquaredLoss())),
         with_y=True,
+        view=groups_view,
         weighted=False,  # a weight is squared with the score
     ),
     FoldRow(
@@ -367,6 +376,7 @@ FOLDS = [
         ScoreAsk(loss_point(SquaredLoss()), group=1),
         with_y=True,
         target=grouped,
+        view=groups_view,
     ),
     FoldRow("totals of targets", totals_fold(Gaussian()), Target(), with_y=True),
     FoldRow("confusion", CONFUSION, with_y=True, target=two_labels),

@@ -44,6 +44,21 @@ class ScoreAsk(NamedTuple):
     observed: bool = False
 
 
+class Groups(NamedTuple):
+    """The scores of groups of rows.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_groups,)
+        Sorted.
+    scores : ndarray of shape (n_groups, n_outputs * (n_features + 1))
+        The sum of each group's scores.
+    """
+
+    labels: Array
+    scores: Array
+
+
 class ScoreProducts(NamedTuple):
     r"""Sums over rows, with scores :math:`s_i = w_i g_i \otimes z_i`, :math:`z_i = [x_i - c, 1]`.
 
@@ -57,10 +72,8 @@ class ScoreProducts(NamedTuple):
         :math:`\sum_i w_i\, h_i \otimes z_i z_i^\top`
     products : ndarray of that shape
         :math:`\sum_i s_i s_i^\top`, or zero where scores are summed by group.
-    groups : ndarray of shape (n_groups,)
-        Sorted; empty unless asked for.
-    scores : ndarray of shape (n_groups, n_outputs * (n_features + 1))
-        The sum of each group's scores.
+    groups : Groups
+        Empty unless asked for.
     broken : int
         Slices that hold a NaN or infinity.
     """
@@ -71,8 +84,7 @@ class ScoreProducts(NamedTuple):
     pearson: float
     curvature: Array
     products: Array
-    groups: Array
-    scores: Array
+    groups: Groups
     broken: int
 
 
@@ -82,7 +94,7 @@ def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
     outputs, size = point.loss.n_outputs, len(point.center) + 1
     count, total, value, pearson, broken = 0.0, 0.0, 0.0, 0.0, 0
     curvature, products = np.zeros((2, outputs * size, outputs * size))
-    groups, sums = np.empty(0), np.empty((0, outputs * size))
+    groups = _groups(ask, rows, outputs * size)
     for part in slices(rows, slice_rows(rows)):
         labels, part = _read(ask, part)
         X, (y, weight) = point.columns(part.X), point.target.read(part)
@@ -101,10 +113,10 @@ def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
             slope /= (_remaining(ask, X, bend) ** ask.power)[:, np.newaxis]
         _add(X, bend, point.center, curvature)
         if ask.group is not None:
-            groups, sums = _join(groups, sums, *_by_group(X, slope, labels, point.center))
+            _add_by_group(X, slope, labels, groups, point.center)
         else:
             _add(X, slope[:, 0] ** 2 if outputs == 1 else _pairs(slope), point.center, products)
-    return ScoreProducts(count, total, value, pearson, curvature, products, groups, sums, broken)
+    return ScoreProducts(count, total, value, pearson, curvature, products, groups, broken)
 
 
 def merge(left: ScoreProducts, right: ScoreProducts) -> ScoreProducts:
@@ -116,7 +128,7 @@ def merge(left: ScoreProducts, right: ScoreProducts) -> ScoreProducts:
         left.pearson + right.pearson,
         left.curvature + right.curvature,
         left.products + right.products,
-        *_join(left.groups, left.scores, right.groups, right.scores),
+        _join(left.groups, right.groups),
         left.broken + right.broken,
     )
 
@@ -127,6 +139,16 @@ def finite(summary: ScoreProducts) -> bool:
 
 
 SCORE_PRODUCTS = Fold(summarise, merge, finite=finite)
+
+
+def _groups(ask: ScoreAsk, rows: Rows, size: int) -> Groups:
+    """Return a place for the sums of the groups that are in the rows."""
+    if ask.group is None:
+        return Groups(np.empty(0), np.empty((0, size)))
+    labels = np.unique(
+        np.concatenate([block.y[:, ask.group] for block in rows if block.y is not None])
+    )
+    return Groups(labels, np.zeros((len(labels), size)))
 
 
 def _read(ask: ScoreAsk, part: Slice) -> tuple[Array, Slice]:
@@ -176,14 +198,14 @@ def _pairs(slope: Array) -> Array:
     return pairs
 
 
-def _by_group(X: Matrix, slope: Array, labels: Array, center: Array) -> tuple[Array, Array]:
-    """Sum the scores of each group of a slice."""
-    groups, code = np.unique(labels, return_inverse=True)
+def _add_by_group(X: Matrix, slope: Array, labels: Array, groups: Groups, center: Array) -> None:
+    """Add the scores of a slice's rows to those of their groups."""
+    found, code = np.unique(labels, return_inverse=True)
     n_rows, outputs = slope.shape
-    sums = np.empty((len(groups), outputs, len(center) + 1))
+    sums = np.empty((len(found), outputs, len(center) + 1))
     for output in range(outputs):
         share = slope[:, output]
-        members = sp.csr_array((share, (code, np.arange(n_rows))), (len(groups), n_rows))
+        members = sp.csr_array((share, (code, np.arange(n_rows))), (len(found), n_rows))
         if isinstance(X, OneHot):
             n_numeric = X.dense.shape[1]
             sums[:, output, :n_numeric] = members @ X.dense
@@ -195,16 +217,15 @@ def _by_group(X: Matrix, slope: Array, labels: Array, center: Array) -> tuple[Ar
             sums[:, output, :-1] = product.toarray() if is_sparse(X) else product
         sums[:, output, -1] = members.sum(axis=1)
     sums[:, :, :-1] -= sums[:, :, -1:] * center
-    return groups, sums.reshape(len(groups), -1)
+    groups.scores[np.searchsorted(groups.labels, found)] += sums.reshape(len(found), -1)
 
 
-def _join(left: Array, left_sums: Array, right: Array, right_sums: Array) -> tuple[Array, Array]:
+def _join(left: Groups, right: Groups) -> Groups:
     """Add the sums of equal groups."""
-    groups, code = np.unique(np.concatenate([left, right]), return_inverse=True)
-    if len(groups) == len(left):
-        sums = left_sums.copy()
-    else:
-        sums = np.zeros((len(groups), left_sums.shape[1]))
-        sums[code[: len(left)]] = left_sums
-    np.add.at(sums, code[len(left) :], right_sums)
-    return groups, sums
+    if len(left.labels) == 0 or len(right.labels) == 0:
+        return left if len(right.labels) == 0 else right
+    labels = np.union1d(left.labels, right.labels)
+    scores = np.zeros((len(labels), left.scores.shape[1]))
+    for part in (left, right):
+        scores[np.searchsorted(labels, part.labels)] += part.scores
+    return Groups(labels, scores)

@@ -52,7 +52,7 @@ def robust_statistics(
     coef, q = statistics.coef[slopes], statistics.df_model
     precision = np.linalg.pinv(covariance[slopes, slopes], hermitian=True)
     f_statistic = np.nan if problem.alphas[target] else float(coef @ precision @ coef) / q
-    df_residual = len(sums.groups) - 1 if kind == CLUSTER else statistics.df_residual
+    df_residual = len(sums.groups.labels) - 1 if kind == CLUSTER else statistics.df_residual
     return statistics._replace(
         std_err=std_err,
         statistic=statistic,

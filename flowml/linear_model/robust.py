@@ -76,7 +76,7 @@ def score_products(
     dataset, point, group = _with_groups(estimator, point, *rows)
     ask = ScoreAsk(point, root, power, group, target, kind != NONROBUST)
     summary: ScoreProducts = one_summary(dataset, SCORE_PRODUCTS, ask)
-    if group is not None and len(summary.groups) < 2:
+    if group is not None and len(summary.groups.labels) < 2:
         raise ValueError("groups holds one group only: clustered errors need at least 2")
     return summary
 

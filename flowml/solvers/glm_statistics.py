@@ -188,8 +188,9 @@ def robust_covariance(
     """
     n, filling = evidence.rows, sums.products
     if kind == CLUSTER:
-        g = len(sums.groups)
-        filling = sums.scores.T @ sums.scores * (g / (g - 1) * (n - 1) / (n - used))
+        g = len(sums.groups.labels)
+        scores = sums.groups.scores
+        filling = scores.T @ scores * (g / (g - 1) * (n - 1) / (n - used))
     elif kind == "HC1":
         filling = filling * (n / (n - used))
     covariance: Array = inverse @ filling @ inverse
