@@ -11,6 +11,9 @@ from flowml.kernels.mixed import Mixed, concatenate
 from flowml.kernels.random_keys import uniform_at
 from flowml.kernels.rows import Array, Matrix, Rows, is_sparse
 
+SLACK = 2
+"""How many times the wanted rows are held before those with the largest keys are dropped."""
+
 
 class SampleAsk(NamedTuple):
     """Which rows to draw.
@@ -29,6 +32,24 @@ class SampleAsk(NamedTuple):
     seed: int
 
 
+class Drawn(NamedTuple):
+    """Some drawn rows.
+
+    Attributes
+    ----------
+    keys : ndarray of shape (n_drawn,)
+        Uniform between 0 and 1, by seed and position; the rows are in the order of the data.
+    X : ndarray or CSR array of shape (n_drawn, n_features)
+    y : ndarray of shape (n_drawn,) or (n_drawn, n_targets), or None
+    weights : ndarray of shape (n_drawn,)
+    """
+
+    keys: Array
+    X: Matrix
+    y: Array | None
+    weights: Array
+
+
 class Sample(NamedTuple):
     """The drawn rows, and how many there are in all.
 
@@ -37,21 +58,15 @@ class Sample(NamedTuple):
     rows : float
         Rows with a weight above zero.
     weight : float
-    keys : ndarray of shape (n_drawn,)
-        Uniform between 0 and 1, by seed and position; the rows are in the order of the data.
-    X : ndarray or CSR array of shape (n_drawn, n_features)
-    y : ndarray of shape (n_drawn,) or (n_drawn, n_targets), or None
-    weights : ndarray of shape (n_drawn,)
+    parts : tuple of Drawn
+        Of consecutive rows; they are put together once, by `gathered`, and not by every merge.
     limit : int
         Most rows to keep, those with the smallest keys.
     """
 
     rows: float
     weight: float
-    keys: Array
-    X: Matrix
-    y: Array | None
-    weights: Array
+    parts: tuple[Drawn, ...]
     limit: int
 
 
@@ -63,13 +78,11 @@ def summarise(ask: SampleAsk, rows: Rows) -> Sample:
         keys = np.empty(len(weight))
         _draw_keys(weight, block.start, ask.seed, keys)
         chosen = _smallest(keys, ask.limit, ask.share)
+        y = None if block.y is None else block.y[chosen]
         part = Sample(
             float(np.count_nonzero(weight)),
             float(weight.sum()),
-            keys[chosen],
-            block.X[chosen],
-            None if block.y is None else block.y[chosen],
-            weight[chosen],
+            (Drawn(keys[chosen], block.X[chosen], y, weight[chosen]),),
             ask.limit,
         )
         summary = part if summary is None else merge(summary, part)
@@ -81,18 +94,28 @@ def merge(left: Sample, right: Sample) -> Sample:
     """Put the right rows behind the left ones, as many as are wanted."""
     if right.rows == 0 or left.rows == 0:
         return left if right.rows == 0 else right
-    y = None
-    if left.y is not None and right.y is not None:
-        y = np.concatenate([left.y, right.y])
-    both = left._replace(
-        rows=left.rows + right.rows,
-        weight=left.weight + right.weight,
-        keys=np.concatenate([left.keys, right.keys]),
-        X=_stacked(left.X, right.X),
-        y=y,
-        weights=np.concatenate([left.weights, right.weights]),
+    both = Sample(
+        left.rows + right.rows, left.weight + right.weight, left.parts + right.parts, left.limit
     )
-    return both if len(both.keys) <= both.limit else _cut(both)
+    if sum(len(part.keys) for part in both.parts) <= SLACK * both.limit:
+        return both
+    return both._replace(parts=(gathered(both),))
+
+
+def gathered(sample: Sample) -> Drawn:
+    """Return the rows with the smallest keys, as many as are wanted."""
+    parts, targets = sample.parts, [part.y for part in sample.parts if part.y is not None]
+    drawn = Drawn(
+        np.concatenate([part.keys for part in parts]),
+        _stacked([part.X for part in parts]),
+        np.concatenate(targets) if targets else None,
+        np.concatenate([part.weights for part in parts]),
+    )
+    if len(drawn.keys) <= sample.limit:
+        return drawn
+    chosen = _smallest(drawn.keys, sample.limit, np.inf)
+    y = None if drawn.y is None else drawn.y[chosen]
+    return Drawn(drawn.keys[chosen], drawn.X[chosen], y, drawn.weights[chosen])
 
 
 def finite(summary: Sample) -> bool:
@@ -103,17 +126,6 @@ def finite(summary: Sample) -> bool:
 SAMPLE = Fold(summarise, merge, finite=finite)
 
 
-def _cut(sample: Sample) -> Sample:
-    """Keep the rows with the smallest keys."""
-    chosen = _smallest(sample.keys, sample.limit, np.inf)
-    return sample._replace(
-        keys=sample.keys[chosen],
-        X=sample.X[chosen],
-        y=None if sample.y is None else sample.y[chosen],
-        weights=sample.weights[chosen],
-    )
-
-
 def _smallest(keys: Array, limit: int, below: float) -> Array:
     """Return the places of the smallest keys, ascending."""
     places = np.flatnonzero(keys < below)
@@ -122,12 +134,12 @@ def _smallest(keys: Array, limit: int, below: float) -> Array:
     return places
 
 
-def _stacked(first: Matrix, second: Matrix) -> Matrix:
-    if isinstance(first, Mixed):
-        return concatenate([first, second])
-    if is_sparse(first):
-        return sp.vstack([first, second], format="csr")
-    return np.concatenate([first, second])
+def _stacked(parts: list[Matrix]) -> Matrix:
+    if isinstance(parts[0], Mixed):
+        return concatenate(parts)
+    if is_sparse(parts[0]):
+        return sp.vstack(parts, format="csr")
+    return np.concatenate(parts)
 
 
 @numba.njit(nogil=True, cache=True)

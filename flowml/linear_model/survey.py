@@ -11,7 +11,7 @@ from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.level_weights import LEVEL_WEIGHTS, LevelWeights
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.rows import Array, Block, Matrix
-from flowml.kernels.sample import SAMPLE, Sample, SampleAsk
+from flowml.kernels.sample import SAMPLE, Sample, SampleAsk, gathered
 from flowml.kernels.target_totals import TargetTotals
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
@@ -108,10 +108,11 @@ def survey(
     sample: Sample = found["sample"].summary
     if sample.rows == 0:
         raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+    drawn = gathered(sample)
+    block = Block(drawn.X, drawn.y, drawn.weights)
     with np.errstate(invalid="ignore", over="ignore"):  # the next pass names what isn't finite
-        moments = found["moments"].summary if schema.sparse else _dense_moments(sample)
+        moments = found["moments"].summary if schema.sparse else _dense_moments(block)
         center, spread = _units(moments, fit_intercept)
-    block = Block(sample.X, sample.y, sample.weights)
     counts = found["labels"].summary if labels else None
     levels = found["levels"].summary if schema.categorical else None
     own = found["totals"].summary if totals is not None else None
@@ -129,14 +130,11 @@ def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
     return SampleAsk(wanted, min(1.0, wanted / max(n_rows, 1)), seed)
 
 
-def _dense_moments(sample: Sample) -> ColumnMoments:
+def _dense_moments(sample: Block) -> ColumnMoments:
     """Return weight, means and scatter of the sample's numbers."""
     X: Matrix = sample.X.dense if isinstance(sample.X, Mixed) else sample.X
-    X = X.astype(np.float64, copy=False)
-    weight = sample.weights.sum()
-    mean = sample.weights @ X / weight
-    scatter = sample.weights @ np.square(X - mean)
-    return ColumnMoments(np.full(len(mean), weight), mean, scatter)
+    moments: ColumnMoments = COLUMN_MOMENTS(None, [sample._replace(X=X)], {})
+    return moments
 
 
 def _units(moments: ColumnMoments, fit_intercept: bool) -> tuple[Array, Array]:
