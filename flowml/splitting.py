@@ -1,10 +1,12 @@
 """What a fit that validates on splits of its rows asks of them first."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.gram import GRAM, Gram
 from flowml.kernels.gram import merge as merge_grams
+from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS, counted, rows_in_order
 from flowml.solvers.masked import Masked
@@ -35,6 +37,32 @@ def draw_splits(splitter: Splitter, n_rows: int | None) -> Procedure[Splits]:
         return splitter.splits(rows_in_order(n_rows))
     counts = (yield Step(STAGE, OnePass(STRATUM_COUNTS, splitter.stratified))).summary
     return splitter.splits(counted(counts, splitter.stratified))
+
+
+def count_classes(splits: Splits) -> Procedure[None]:
+    """Refuse a split that leaves a class out of its training rows; takes a pass."""
+    numbers = range(splits.n_splits)
+    solvers = [Masked(OnePass(LABEL_WEIGHTS), Subset(splits, n, TRAIN)) for n in numbers]
+    members = (yield Step("classes", Together(solvers))).members
+    check_classes([member.summary for member in members])
+
+
+def check_classes(labels: Sequence[LabelWeights]) -> None:
+    """Refuse a split that leaves a class out of its training rows.
+
+    Raises
+    ------
+    ValueError
+        Naming the split and the class.
+    """
+    found = [set(one.labels.tolist()) for one in labels]
+    every = set().union(*found)
+    for number, classes in enumerate(found):
+        if missing := sorted(every - classes):
+            raise ValueError(
+                f"split {number} of {len(found)} has no row of class {missing[0]!r} to train on: "
+                "use StratifiedKFold, or shuffle=True"
+            )
 
 
 def sum_splits(splits: Splits) -> Procedure[SplitGrams]:

@@ -8,9 +8,17 @@ import pytest
 import scipy.sparse as sp
 from sklearn import linear_model as peers
 from sklearn import model_selection as peer_splits
+from sklearn.datasets import make_classification
 
 import flowml
-from flowml.linear_model import ElasticNetCV, LassoCV, Ridge, RidgeCV
+from flowml.linear_model import (
+    ElasticNetCV,
+    LassoCV,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+    RidgeCV,
+)
 from flowml.model_selection import KFold, ShuffleSplit
 
 RTOL = 1e-6
@@ -211,3 +219,59 @@ def test_too_few_sweeps_are_a_warning() -> None:
     X, y, _ = make_data()
     with pytest.warns(match="raise max_iter or tol"):
         LassoCV(max_iter=1, tol=1e-12).fit(X, y)
+
+
+# --- logistic regression -------------------------------------------------------------------------
+
+
+def make_labels(n_classes: int = 2, n_rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    X, y = make_classification(
+        n_rows, 6, n_informative=4, n_classes=n_classes, class_sep=0.5, random_state=0
+    )
+    return X, np.array(["a", "b", "c"])[y]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss"])
+def test_logistic_regression_cv_is_scikit_learns(n_classes: int, scoring: str) -> None:
+    X, y = make_labels(n_classes)
+    options: dict[str, Any] = {"Cs": [0.001, 0.1, 10.0], "cv": 4, "scoring": scoring}
+    model = LogisticRegressionCV(**options, tol=1e-10).fit(X, y)
+    peer = peers.LogisticRegressionCV(
+        **options, tol=1e-10, max_iter=10_000, use_legacy_attributes=False, l1_ratios=(0.0,)
+    ).fit(X, y)
+    np.testing.assert_allclose(model.scores_, peer.scores_, rtol=1e-6)
+    assert (model.C_, model.l1_ratio_) == (peer.C_, peer.l1_ratio_)
+    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.coefs_paths_, peer.coefs_paths_, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-5)
+
+
+def test_the_fits_of_logistic_regression_cv_are_those_of_separate_runs() -> None:
+    X, y = make_labels()
+    ratios, costs = [0.0, 0.5], [0.01, 1.0]
+    model = LogisticRegressionCV(Cs=costs, l1_ratios=ratios, cv=3, tol=1e-10).fit(X, y)
+    for split, (train, test) in enumerate(peer_splits.StratifiedKFold(3).split(X, y)):
+        for i, ratio in enumerate(ratios):
+            for j, cost in enumerate(costs):
+                alone = LogisticRegression(C=cost, l1_ratio=ratio, tol=1e-10)
+                alone.fit(X[train], y[train])
+                found = model.coefs_paths_[split, i, j]
+                np.testing.assert_allclose(found[:, :-1], alone.coef_, atol=1e-7)
+                assert model.scores_[split, i, j] == alone.score(X[test], y[test])
+    assert model.n_passes_ <= 12
+    refit = LogisticRegression(C=model.C_, l1_ratio=model.l1_ratio_, tol=1e-10).fit(X, y)
+    np.testing.assert_allclose(model.coef_, refit.coef_, atol=1e-7)
+
+
+def test_many_rows_take_few_passes() -> None:
+    X, y = make_labels(n_rows=60_000)
+    model = LogisticRegressionCV(Cs=5, cv=3, random_state=0).fit(X, y)
+    assert model.n_passes_ <= 9  # splits, samples, three of the fits, scores, three to refit
+
+
+def test_a_class_that_a_split_lacks_is_named() -> None:
+    X, y = make_labels()
+    order = np.argsort(y)
+    with pytest.raises(ValueError, match="split 0 of 2 has no row of class 'a' to train on"):
+        LogisticRegressionCV(cv=KFold(2)).fit(X[order], y[order])

@@ -10,6 +10,7 @@ from flowml.linear_model.lasso import Lasso
 from flowml.linear_model.lasso_cv import LassoCV
 from flowml.linear_model.linear_regression import LinearRegression
 from flowml.linear_model.logistic_regression import LogisticRegression
+from flowml.linear_model.logistic_regression_cv import LogisticRegressionCV
 from flowml.linear_model.poisson_regressor import PoissonRegressor
 from flowml.linear_model.quantile_regressor import QuantileRegressor
 from flowml.linear_model.ridge import Ridge
@@ -30,6 +31,7 @@ __all__ = [
     "LassoCV",
     "LinearRegression",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "PoissonRegressor",
     "QuantileRegressor",
     "Ridge",

@@ -138,6 +138,8 @@ class RidgeCV(LinearModel):
         alphas = self._alphas()
         if splitter is None:
             gram: Gram = yield from sum_all()
+            if gram.rows < 2:
+                raise ValueError("n_samples=1: a row can only be left out if there is another")
             path = ridge_path(gram, alphas, problem)
             ask = leave_one_out(gram, path, alphas, problem)
             left: LeftOutErrors = (yield Step("leave one out", OnePass(LEAVE_ONE_OUT, ask))).summary

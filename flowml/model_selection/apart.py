@@ -16,8 +16,8 @@ from flowml.config import get_config
 from flowml.data.dataset import Dataset
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.splits import TEST, TRAIN, Splits
+from flowml.metrics.fit_scores import DEFAULT
 from flowml.model_selection.outcome import Outcome
-from flowml.model_selection.scoring import DEFAULT
 from flowml.runtimes.whole import run_on_rows
 
 

@@ -21,14 +21,14 @@ from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.rows import Array
+from flowml.metrics.fit_scores import DEFAULT, choose_scorers
 from flowml.model_selection.apart import Way
 from flowml.model_selection.evaluator import Evaluator, InMemory, SharedPasses, Tasks
 from flowml.model_selection.outcome import Outcome, tabulate
-from flowml.model_selection.scoring import DEFAULT, choose_scorers
-from flowml.model_selection.shared import Setting, check_classes, shares_passes
+from flowml.model_selection.shared import Setting, shares_passes
 from flowml.runtimes.blas import one_blas_thread
 from flowml.splitters import Splitter, as_splitter
-from flowml.splitting import draw_splits
+from flowml.splitting import count_classes, draw_splits
 
 
 class Trial(NamedTuple):
@@ -116,7 +116,7 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
         scorers = choose_scorers(self.estimator, self.scoring) if sharing else {}
         splits = yield from draw_splits(splitter, dataset.n_rows)
         if is_classifier(self.estimator) and not splitter.stratified:
-            yield from check_classes(splits)
+            yield from count_classes(splits)
         error_score, train = self.error_score, self.return_train_score
         setting = Setting(dataset, splits, scorers, train, error_score)
         evaluator = SharedPasses(setting) if sharing else Tasks(setting, self._way())

@@ -10,17 +10,13 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
 from flowml.data.dataset import Dataset
-from flowml.drive.procedure import Procedure, Step, masked, together
+from flowml.drive.procedure import Procedure, masked, together
 from flowml.estimator import PassEstimator, validate_schema
-from flowml.kernels.labels import LABEL_WEIGHTS
 from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.metrics import Scorer
+from flowml.metrics.fit_scores import Fit, score_together
 from flowml.model_selection.outcome import Outcome
-from flowml.model_selection.scoring import Fit, score_together
-from flowml.solvers.masked import Masked
-from flowml.solvers.one_pass import OnePass
-from flowml.solvers.together import Together
 
 
 class Setting(NamedTuple):
@@ -102,26 +98,6 @@ def attempt(estimator: Any, subset: Subset, dataset: Dataset) -> Procedure[Excep
     except Exception as error:
         return error
     return None
-
-
-def check_classes(splits: Splits) -> Procedure[None]:
-    """Refuse a split that leaves a class out of its training rows, naming both; takes a pass.
-
-    Raises
-    ------
-    ValueError
-    """
-    numbers = range(splits.n_splits)
-    solvers = [Masked(OnePass(LABEL_WEIGHTS), Subset(splits, n, TRAIN)) for n in numbers]
-    members = (yield Step("classes", Together(solvers))).members
-    found = [set(member.summary.labels.tolist()) for member in members]
-    every = set().union(*found)
-    for number, classes in enumerate(found):
-        if missing := sorted(every - classes):
-            raise ValueError(
-                f"split {number} of {splits.n_splits} has no row of class {missing[0]!r} to train "
-                "on: use StratifiedKFold, or shuffle=True"
-            )
 
 
 def _report(errors: Sequence[Exception | None], error_score: Any) -> None:
