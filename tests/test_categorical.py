@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import OneHotEncoder
@@ -178,6 +179,13 @@ def test_an_estimator_that_takes_numbers_says_so() -> None:
     numbers = pd.DataFrame(np.zeros((2, 14)), columns=frame.columns)
     with pytest.raises(ValueError, match="no categorical columns"):
         model.predict(numbers)
+
+
+def test_a_label_that_separates_is_named() -> None:
+    frame = pd.DataFrame({"place": pd.Categorical(["a", "b"] * 30 + ["c"] * 10)})
+    y = np.array(["yes", "yes", "no"] * 20 + ["no"] * 10)
+    with pytest.warns(ConvergenceWarning, match="columns place=c separate some rows"):
+        LogisticRegression(C=np.inf).fit(frame, y)
 
 
 def test_least_squares_with_labels_equals_statsmodels() -> None:
