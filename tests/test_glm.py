@@ -52,7 +52,7 @@ def draw(family: str, mean: np.ndarray, seed: int = 1) -> np.ndarray:
 
 # --- scikit-learn's regressors -------------------------------------------------------------------
 
-REGRESSORS = {
+REGRESSORS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "poisson": (PoissonRegressor, sk.PoissonRegressor, {}, "poisson"),
     "gamma": (GammaRegressor, sk.GammaRegressor, {}, "gamma"),
     "normal": (TweedieRegressor, sk.TweedieRegressor, {"power": 0.0}, "gaussian"),
@@ -438,11 +438,12 @@ def test_sparse_rows_give_the_model_of_dense_ones() -> None:
 def test_categorical_columns_beside_an_exposure() -> None:
     """Against statsmodels on the one-hot matrix, without its first column."""
     X, _, exposure = claims()
-    region = pd.Categorical.from_codes(np.arange(N_ROWS) % 3, ["east", "north", "west"])
+    codes = np.arange(N_ROWS) % 3
+    region = pd.Categorical(np.array(["east", "north", "west"])[codes])
     frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(region=region)
-    y = draw("poisson", exposure * np.exp(X @ SLOPES + 0.2 * region.codes))
+    y = draw("poisson", exposure * np.exp(X @ SLOPES + 0.2 * codes))
     model = fitted().fit(frame, y, exposure=exposure)
-    Z = np.column_stack([np.ones(N_ROWS), X, region.codes == 1, region.codes == 2]).astype(float)
+    Z = np.column_stack([np.ones(N_ROWS), X, codes == 1, codes == 2]).astype(float)
     theirs = sm.GLM(y, Z, family=sm.families.Poisson(), exposure=exposure).fit(tol=1e-13)
     np.testing.assert_allclose([model.intercept_, *model.coef_], theirs.params, rtol=RTOL)
     predicted = model.predict(frame, exposure=exposure)
@@ -571,7 +572,7 @@ def test_offsets_of_a_wrong_length_are_named() -> None:
         fitted().fit(X, y, exposure=exposure[:-1])
     lazy = [da.from_array(values, chunks=(200, *values.shape[1:])) for values in (X, y)]
     with pytest.raises(ValueError, match="X has 600 rows and offset has 10"):
-        fitted().fit(*lazy, offset=np.zeros(10))
+        fitted().fit(lazy[0], lazy[1], offset=np.zeros(10))
     model = fitted().fit(X, y, exposure=exposure)
     with pytest.raises(ValueError, match="X has 600 rows and exposure has 3"):
         model.predict(X, exposure=[1.0, 2.0, 3.0])

@@ -45,14 +45,18 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
     l1_ratio : float, default=0.0
         Share of the absolute values in the penalty, from 0 (ridge) to 1 (lasso).
     fit_intercept : bool, default=True
-    lower_bounds, upper_bounds : float or array of shape (n_features,), optional
-        Between which the coefficients stay.
+    lower_bounds : float or array of shape (n_features,), optional
+        The least that the coefficients may be.
+    upper_bounds : float or array of shape (n_features,), optional
+        The most that they may be.
     categorical : CategoricalEncoding, optional
         How categorical columns enter.
-    offset, exposure : str, optional
-        Which of two columns of y (of a Dataset's targets, or of a frame) isn't the target but an
-        offset, or an exposure: the logarithm of an exposure is an offset. Values can also be given
-        to `fit`, `predict` and `score`.
+    offset : str, optional
+        Which of two columns of y (of a Dataset's targets, or of a frame) isn't the target but is
+        added to the linear predictor. The values can instead be given to `fit`, `predict` and
+        `score`.
+    exposure : str, optional
+        The same for a column of which the logarithm is added.
     solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
