@@ -16,11 +16,13 @@ from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.level_weights import LevelWeights
 from flowml.kernels.linear_loss import SLICE_BYTES, Offset, Target
 from flowml.kernels.sample import SAMPLE
+from flowml.linear_model import evidence
 from flowml.linear_model import survey as first_look
 from flowml.linear_model.categorical import (
     CategoricalEncoding,
     adopt_encoding,
     check_categorical,
+    names_of_coefficients,
     spread_of_levels,
 )
 from flowml.linear_model.convergence import problem_of
@@ -28,6 +30,7 @@ from flowml.linear_model.evidence import Described
 from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver, planned
 from flowml.linear_model.survey import Survey, sample_ask
+from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.penalty import Penalty
@@ -199,11 +202,7 @@ class LinearPredictor(PassEstimator):
     def _warn(self, minimum: Minimum) -> None:
         if minimum.converged:
             return
-        names = getattr(self, "feature_names_in_", None)
-        n_coefs = minimum.coef.shape[1]
-        if names is None or len(names) != n_coefs:
-            names = [f"x{place}" for place in range(n_coefs)]
-        problem = problem_of(minimum, self._options(), names)
+        problem = problem_of(minimum, self._options(), names_of_coefficients(self))
         warnings.warn(
             f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=6
         )
@@ -215,17 +214,16 @@ class LinearPredictor(PassEstimator):
         solver = planned(name, loss, p, self.max_iter)
         held = loss.n_outputs * (p + 1) * (loss.n_outputs * (p + 1) if name == "newton" else 8)
         sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 3 * 8 * held
-        return [
+        question, note = solver.ask(solver.init()), f"{name}: {reason}"
+        stages = [
             Stage(first_look.STAGE, SAMPLE, ask, 1, sample),
-            Stage(
-                STAGE,
-                solver.fold,
-                solver.ask(solver.init()),
-                solver.max_passes,
-                work,
-                note=f"{name}: {reason}",
-            ),
+            Stage(STAGE, solver.fold, question, solver.max_passes, work, note=note),
         ]
+        if name == "newton" and not self._has_kinks and likelihood_of(loss) is not None:
+            doubt = "standard errors of six digits take it, and X is small"
+            passes = evidence.MOST_PASSES
+            stages.append(Stage(evidence.STAGE, solver.fold, question, passes, work, only_if=doubt))
+        return stages
 
     def _choose_solver(self, schema: Schema) -> tuple[str, str]:
         """Choose from what is known before the data are seen, or say why it can't be done."""
