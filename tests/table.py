@@ -47,6 +47,7 @@ from flowml.linear_model import (
     LassoCV,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     PoissonRegressor,
     QuantileRegressor,
     Ridge,
@@ -431,6 +432,15 @@ ESTIMATORS = [
         ("coef_", "intercept_", "alpha_"),
         with_y=True,
         make_for_checks=RidgeCV,
+        expected_failed_checks=WEIGHTS_ARE_SPLIT,
+    ),
+    EstimatorRow(
+        "LogisticRegressionCV",
+        lambda: LogisticRegressionCV(Cs=[0.1], tol=1e-10, cv=3, random_state=0),
+        ("coef_", "intercept_", "C_"),
+        with_y=True,
+        target=two_classes,
+        make_for_checks=lambda: LogisticRegressionCV(Cs=2, cv=2),
         expected_failed_checks=WEIGHTS_ARE_SPLIT,
     ),
     EstimatorRow(
