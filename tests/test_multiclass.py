@@ -41,7 +41,7 @@ def test_ridge_classifier_equals_scikit_learn(
     options = {"alpha": 2.0, "fit_intercept": fit_intercept, "class_weight": class_weight}
     model = RidgeClassifier(**options).fit(X, y, weight)
     peer = peers.RidgeClassifier(**options).fit(X, y, weight)
-    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(model.coef_, np.atleast_2d(peer.coef_), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(model.intercept_, peer.intercept_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(model.decision_function(X), peer.decision_function(X), rtol=1e-9)
     np.testing.assert_array_equal(model.predict(X), peer.predict(X))

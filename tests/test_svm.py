@@ -58,7 +58,7 @@ def test_hinge_equals_libsvm(C: float) -> None:
     )
     assert mine <= other * (1 + 1e-12)
     assert mine >= other * (1 - 1e-5)
-    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=5e-3, atol=1e-3)
 
 
 def classifier_objective(
@@ -110,9 +110,9 @@ def l1_hinge(coef: Any, intercept: float, X: Any, sign: Any, weight: Any) -> flo
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
 def test_classes_that_are_far_apart_have_a_widest_margin(loss: str) -> None:
     X = np.array([[0.0, 0.0], [0.0, 1.0], [4.0, 0.0], [4.0, 1.0]])
-    model = LinearSVC(loss=loss, C=1e6, tol=1e-12).fit(X, [0, 0, 1, 1])
-    np.testing.assert_allclose(model.coef_, [[0.5, 0.0]], atol=1e-5)
-    np.testing.assert_allclose(model.intercept_, [-1.0], atol=1e-5)
+    model = LinearSVC(loss=loss, C=1e5, tol=1e-9).fit(X, [0, 0, 1, 1])
+    np.testing.assert_allclose(model.coef_, [[0.5, 0.0]], atol=1e-4)
+    np.testing.assert_allclose(model.intercept_, [-1.0], atol=1e-4)
 
 
 def test_class_weights_are_weights() -> None:
@@ -172,7 +172,7 @@ def test_a_warm_start_is_where_it_ended(loss: str) -> None:
     model = LinearSVC(loss=loss, warm_start=True, tol=1e-6).fit(X, label)
     coef, n_iter = model.coef_, model.n_iter_
     assert model.fit(X, label).n_iter_ <= min(n_iter, 2)
-    np.testing.assert_allclose(model.coef_, coef, rtol=1e-5)
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-5, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ EDGE = 0.999
 SHORTER = 0.5
 """What the next step is expected to be of this one, with a margin."""
 TINY = float(np.finfo(np.float64).tiny)
+DUST = 1e-12
+"""Share of the largest parameter that is rounding."""
+VANISHED = 1e-6
+"""Share of the largest value below which a value is known to no more digits than that one."""
 CONFIDENCE = 2.0
 """Standard errors within which a fit of all rows is expected from one of a sample."""
 
@@ -55,6 +59,8 @@ class GlobbingState(NamedTuple):
         Accepted steps.
     n_passes : int
     converged, stuck, separated : bool
+    largest : float
+        The largest value so far.
     """
 
     theta: Array
@@ -70,6 +76,7 @@ class GlobbingState(NamedTuple):
     converged: bool
     stuck: bool
     separated: bool = False
+    largest: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,21 +140,24 @@ class Globbing:
         if not falls_enough(state.value, value, state.share * state.promise):
             share = state.share / 2
             return state._replace(share=share, width=2.0 * state.width, stuck=share < LEAST_SHARE)
-        gap = relative_gap(value, state.bound)
+        largest = max(state.largest, abs(value))
+        gap = relative_gap(value, state.bound, largest)
         if gap <= self.tol:
             return state._replace(theta=tried, value=value, violation=gap, converged=True)
         glob = _Glob(self.objective, tried, summary)
         step, fall, error = glob.minimise()
         limited = glob.is_limited(step)
         bound = state.bound if limited else max(state.bound, value + fall - error)
+        promise, is_lowest = fall, fall >= 0.0
         if summary.n_far == 0:  # no line was taken to be straight: this is the minimum
             tried, value = tried + step, value + fall
-        gap = relative_gap(value, bound)
+            step, promise = np.zeros_like(step), 0.0
+        gap = relative_gap(value, bound, largest)
         return GlobbingState(
             tried,
             step,
             1.0,
-            fall,
+            promise,
             value,
             bound,
             glob.next_width(step, state.width, limited),
@@ -155,7 +165,8 @@ class Globbing:
             state.n_iter + 1,
             state.n_passes,
             gap <= self.tol,
-            fall >= 0.0 and gap > self.tol,
+            is_lowest and gap > self.tol,
+            largest=largest,
         )
 
     def done(self, state: GlobbingState) -> bool:
@@ -173,9 +184,12 @@ def most_near(objective: Objective) -> int:
     return max(KINKS_PER_COLUMN * columns, NEAR_BYTES // (8 * columns))
 
 
-def relative_gap(value: float, bound: float) -> float:
-    """Return how far a value can be above the minimum, in units of the value."""
-    return float(max(value - bound, 0.0) / max(abs(value), TINY))
+def relative_gap(value: float, bound: float, largest: float) -> float:
+    """Return how far a value can be above the minimum, in units of the value.
+
+    A value that has all but vanished beside the largest counts as what rounding leaves of that.
+    """
+    return float(max(value - bound, 0.0) / max(abs(value), VANISHED * largest, TINY))
 
 
 def width_around(objective: Objective, near: NearKinks) -> float:
@@ -204,9 +218,16 @@ class _Glob:
         problem = self._problem()
         x, error = minimise_kinks(problem)
         step = np.zeros(self.theta.size)
-        step[self._free] = x
+        step[self._free] = self._without_dust(x)
         fall = problem.value(x) - problem.value(np.zeros_like(x))
         return step.reshape(self.theta.shape), fall, error
+
+    def _without_dust(self, x: Array) -> Array:
+        """Return a step to zero itself where a price on absolute values leads there."""
+        theta, l1 = self.theta.ravel()[self._free], self._prices[0]
+        end = theta + x
+        dust = DUST * max(np.abs(theta).max(initial=0.0), np.abs(x).max(initial=0.0))
+        return np.where((l1 > 0) & (np.abs(end) <= dust), -theta, x)
 
     def is_limited(self, step: Array) -> bool:
         """Tell whether the step goes as far as it is allowed to."""
@@ -225,6 +246,14 @@ class _Glob:
         return self.objective.free.ravel()
 
     @cached_property
+    def _prices(self) -> tuple[Array, Array]:
+        """The prices on absolute values and squares of the free parameters."""
+        price = self.objective.price
+        assert isinstance(price, ElasticNet)
+        l1, l2 = (in_order(self.theta, part, 0.0)[self._free] for part in (price.l1, price.l2))
+        return l1, l2
+
+    @cached_property
     def _columns(self) -> Array:
         """The near rows, in the units of the parameters."""
         columns: Array = (self.near.Z / np.append(self.objective.scale, 1.0))[:, self._free]
@@ -239,10 +268,7 @@ class _Glob:
 
     def _problem(self) -> KinkedProblem:
         """Lay out the near kinks, and those of the penalty and of the limits of the step."""
-        near, price = self.near, self.objective.price
-        assert isinstance(price, ElasticNet)
-        theta = self.theta.ravel()[self._free]
-        l1, l2 = (in_order(self.theta, part, 0.0)[self._free] for part in (price.l1, price.l2))
+        near, theta, (l1, l2) = self.near, self.theta.ravel()[self._free], self._prices
         units = np.append(self.objective.scale, 1.0)
         slope = (near.slope / units)[self._free] / near.weight + l2 * theta
         below, above = near.below / near.weight, near.above / near.weight

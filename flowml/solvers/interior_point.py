@@ -106,7 +106,7 @@ def minimise_kinks(problem: KinkedProblem) -> Solution:
     at, size = _start(problem), max(abs(problem.value(np.zeros_like(problem.slope))), TINY)
     for _ in range(MAX_ITERATIONS):
         gap = at.products()
-        moved = None if gap <= GAP * size else _step(problem, at)
+        moved = None if gap <= GAP * abs(problem.value(at.x)) else _step(problem, at)
         if moved is None or (gap <= CLOSE * size and moved.products() > SLOW * gap):
             break
         at = moved
@@ -168,6 +168,8 @@ def _factor(problem: KinkedProblem, weight: Array) -> tuple[Array, bool] | None:
     add_products(Block(problem.A, None, weight), np.zeros(n), products)
     H = products[:-1, :-1] + np.diag(problem.bend)
     H[np.diag_indices(n)] += STEADY * np.diag(H) + TINY
+    if not np.isfinite(H).all():
+        return None
     try:
         return linalg.cho_factor(H, lower=True)
     except linalg.LinAlgError:
