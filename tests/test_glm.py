@@ -475,12 +475,12 @@ def test_many_rows_take_few_full_passes() -> None:
     random = np.random.default_rng(0)
     X = random.standard_normal((200_000, 10))
     y = random.poisson(np.exp(0.1 * X.sum(axis=1))).astype(np.float64)
-    model = PoissonRegressor(alpha=0.0).fit(X, y)
-    assert model.n_sample_iter_ > 0
-    assert list(model.history_["stage"][:1]) == ["survey"]
-    assert (model.history_["stage"] == "fit").sum() <= 2
-    gamma = GammaRegressor(alpha=0.0).fit(X, y + 0.5)
-    assert (gamma.history_["stage"] == "fit").sum() <= 2
+    for model, target in ((PoissonRegressor, y), (GammaRegressor, y + 0.5)):
+        fit = model(alpha=0.0, random_state=0).fit(X, target)
+        stages = list(fit.history_["stage"])
+        assert fit.n_sample_iter_ > 0
+        assert stages[0] == "survey"
+        assert stages.count("fit") <= 3
 
 
 def test_warm_starts_go_on_from_where_a_fit_ended() -> None:
