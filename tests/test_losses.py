@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from scipy import integrate
 
+from flowml.losses.epsilon_insensitive import (
+    EpsilonInsensitiveLoss,
+    SquaredEpsilonInsensitiveLoss,
+)
 from flowml.losses.families import (
     Binomial,
     Family,
@@ -20,11 +24,13 @@ from flowml.losses.families import (
     family_of_power,
 )
 from flowml.losses.family_loss import FamilyLoss, family_loss
+from flowml.losses.hinge import HingeLoss, SquaredHingeLoss
 from flowml.losses.huber import HuberLoss
 from flowml.losses.links import LINKS, Link, Power
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
+from flowml.losses.pinball import PinballLoss
 from flowml.losses.squared import SquaredLoss
 
 N_ROWS = 200
@@ -131,6 +137,12 @@ LOSSES = [
     LossRow("squared", SquaredLoss(), around_zero, around_zero),
     LossRow("logistic", LogisticLoss(), zero_or_one, around_zero),
     LossRow("Huber", HuberLoss(1.35, 1e-8), around_zero, above_zero),
+    LossRow("pinball", PinballLoss(0.3), around_zero, around_zero),
+    LossRow("hinge", HingeLoss(), zero_or_one, around_zero),
+    LossRow("squared hinge", SquaredHingeLoss(), zero_or_one, around_zero),
+    LossRow("squared hinge, a class of three", SquaredHingeLoss(2.0), three_classes, around_zero),
+    LossRow("ε-insensitive", EpsilonInsensitiveLoss(0.5), around_zero, around_zero),
+    LossRow("squared ε-insensitive", SquaredEpsilonInsensitiveLoss(0.5), around_zero, around_zero),
     LossRow("multinomial", MultinomialLoss(3), three_classes, around_zero),
     *family_rows(),
 ]
