@@ -1,6 +1,5 @@
 """The logistic loss of two classes."""
 
-import math
 from dataclasses import dataclass
 
 import numba
@@ -30,8 +29,11 @@ class LogisticLoss:
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
+        small = np.abs(eta)
+        np.exp(np.negative(small, out=small), out=small)
+        logarithm = np.log(1.0 + small)
         found = np.empty((3, len(eta)))
-        _derive(contiguous(y), contiguous(eta), found)
+        _derive(contiguous(y), contiguous(eta), small, logarithm, found)
         return Derivatives(*found)
 
     def constant(self, y: Array, weight: Array) -> Array:
@@ -41,12 +43,16 @@ class LogisticLoss:
 
 
 @numba.njit(nogil=True, cache=True)
-def _derive(y: Array, eta: Array, found: Array) -> None:
-    """Write value, gradient and curvature, in one call: threads don't wait for each other."""
+def _derive(y: Array, eta: Array, small: Array, logarithm: Array, found: Array) -> None:
+    """Write value, gradient and curvature from exp(-|η|) and the logarithm of 1 + that.
+
+    What the sum lost by rounding is put back to first order, as W. Kahan's log1p does.
+    """
     for i in range(len(eta)):
-        small = math.exp(-abs(eta[i]))
-        inverse = 1.0 / (1.0 + small)
-        probability = inverse if eta[i] >= 0.0 else small * inverse
-        found[0, i] = max(eta[i], 0.0) + math.log1p(small) - y[i] * eta[i]
+        one_more = 1.0 + small[i]
+        inverse = 1.0 / one_more
+        lost = (small[i] - (one_more - 1.0)) * inverse
+        probability = inverse if eta[i] >= 0.0 else small[i] * inverse
+        found[0, i] = max(eta[i], 0.0) + (logarithm[i] + lost) - y[i] * eta[i]
         found[1, i] = probability - y[i]
-        found[2, i] = small * inverse * inverse
+        found[2, i] = small[i] * inverse * inverse
