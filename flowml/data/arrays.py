@@ -8,7 +8,7 @@ from dask.base import tokenize
 
 from flowml.data.dataset import Dataset, Part
 from flowml.data.schema import Schema
-from flowml.kernels.rows import Array, Block, Matrix, is_sparse
+from flowml.kernels.rows import Array, Block, Matrix, is_sparse, rows_of
 
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 1 << 16
@@ -66,7 +66,7 @@ def _parts(X: Matrix, y: Array | None, weight: Array | None) -> list[Part]:
     for index, low in enumerate(range(0, max(n_rows, 1), size)):
         rows = slice(low, min(low + size, n_rows))
         block = Block(
-            X[rows],
+            rows_of(X, rows),
             None if y is None else y[rows],
             None if weight is None else weight[rows],
             low,

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
@@ -9,7 +10,7 @@ from flowml.kernels.rows import Array, Rows, Slice, is_sparse, n_features, slice
 from flowml.kernels.scratch import scratch
 
 SLICE_BYTES = 1 << 19
-SPARSE_SLICE_ROWS = 4096
+SPARSE_SLICE_ROWS = 1 << 16
 
 
 class ColumnMoments(NamedTuple):
@@ -141,22 +142,53 @@ def _sparse_moments(part: Slice) -> ColumnMoments:
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    n_columns = X.shape[1]
     weights = _weights(part)
-    per_value = np.repeat(weights, np.diff(X.indptr))
-    kept = ~np.isnan(X.data) & (per_value != 0)
-    column, values, stored = X.indices[kept], X.data[kept].astype(np.float64), per_value[kept]
-    missing = _column_sums(X.indices[~kept], per_value[~kept], n_columns)
+    stored, missing, sums, scatter = np.zeros((4, X.shape[1]))
+    _add_stored(X.indptr, X.indices, X.data, weights, stored, missing, sums)
     weight = weights.sum() - missing
-    mean = _divide(_column_sums(column, stored * values, n_columns), weight)
-    with np.errstate(invalid="ignore"):
-        squares = stored * (values - mean[column]) ** 2
-    zeros = weight - _column_sums(column, stored, n_columns)
-    return ColumnMoments(weight, mean, _column_sums(column, squares, n_columns) + zeros * mean**2)
+    mean = _divide(sums, weight)
+    _add_squares(X.indptr, X.indices, X.data, weights, mean, scatter)
+    return ColumnMoments(weight, mean, scatter + (weight - stored) * mean**2)
 
 
-def _column_sums(columns: Array, values: Array, n_columns: int) -> Array:
-    return np.bincount(columns, weights=values, minlength=n_columns)
+@numba.njit(nogil=True, cache=True)
+def _add_stored(
+    starts: Array,
+    columns: Array,
+    values: Array,
+    weights: Array,
+    stored: Array,
+    missing: Array,
+    sums: Array,
+) -> None:
+    """Add each column's weights of values and of NaN, and its values by weight."""
+    for i in range(len(weights)):
+        weight = weights[i]
+        if weight == 0.0:
+            continue
+        for place in range(starts[i], starts[i + 1]):
+            column, value = columns[place], values[place]
+            if np.isnan(value):
+                missing[column] += weight
+            else:
+                stored[column] += weight
+                sums[column] += weight * value
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_squares(
+    starts: Array, columns: Array, values: Array, weights: Array, mean: Array, scatter: Array
+) -> None:
+    """Add each column's squares about its mean, by weight."""
+    for i in range(len(weights)):
+        weight = weights[i]
+        if weight == 0.0:
+            continue
+        for place in range(starts[i], starts[i + 1]):
+            value = values[place]
+            if not np.isnan(value):
+                column = columns[place]
+                scatter[column] += weight * (value - mean[column]) ** 2
 
 
 def _divide(values: Array, weight: Array) -> Array:

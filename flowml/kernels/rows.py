@@ -61,11 +61,23 @@ def slices(rows: Rows, size: int) -> Iterator[Slice]:
         for low in range(0, block.X.shape[0], size):
             part = slice(low, low + size)
             yield Slice(
-                block.X[part],
+                rows_of(block.X, part),
                 None if block.y is None else block.y[part],
                 None if block.weight is None else block.weight[part],
                 block.start + low,
             )
+
+
+def rows_of(X: Matrix, part: slice) -> Matrix:
+    """Return consecutive rows that share X's memory, CSR too."""
+    if not is_sparse(X):
+        return X[part]
+    low, high, _ = part.indices(X.shape[0])
+    starts = X.indptr[low : high + 1]
+    values = slice(starts[0], starts[-1])
+    rows = sp.csr_array((high - low, X.shape[1]), dtype=X.dtype)  # the constructor copies views
+    rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
+    return rows
 
 
 def is_sparse(X: Matrix) -> bool:
