@@ -57,6 +57,7 @@ from flowml.linear_model import (
 )
 from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
 from flowml.losses.families import Gaussian, Interval
+from flowml.losses.family_loss import FamilyLoss
 from flowml.losses.links import Power
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
@@ -379,7 +380,9 @@ FOLDS = [
         target=grouped,
         view=groups_view,
     ),
-    FoldRow("totals of targets", totals_fold(Gaussian()), Target(), with_y=True),
+    FoldRow(
+        "totals of targets", totals_fold(FamilyLoss(Gaussian(), Power(1.0))), Target(), with_y=True
+    ),
     FoldRow("confusion", CONFUSION, with_y=True, target=two_labels),
     FoldRow("probabilities by label", LABEL_SCORES, 1e-16, with_y=True, target=two_labels),
     FoldRow("ranking", RANKING, MOST_WEIGHTS, with_y=True, target=two_labels, view=ranking_view),

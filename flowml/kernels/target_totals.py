@@ -10,6 +10,7 @@ from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import Target
 from flowml.kernels.rows import Rows, slices
 from flowml.losses.families import Family
+from flowml.losses.family_loss import FamilyLoss
 
 SLICE_ROWS = 1 << 14
 
@@ -23,7 +24,8 @@ class TargetTotals(NamedTuple):
     mean : float
         Of y.
     total : float
-        The unit deviances of y from its mean.
+        The unit deviances of y from its mean; with an offset, from the best constant beside it,
+        where the loss can tell (`FamilyLoss.nets_offsets`).
     constant : float
         What the rows add to a log-likelihood, whatever is predicted.
     """
@@ -34,12 +36,13 @@ class TargetTotals(NamedTuple):
     constant: float
 
 
-def totals_fold(family: Family) -> Fold:
-    """Return the fold for a family; it takes a `Target` and gives `TargetTotals`."""
-    return Fold(partial(_summarise, family), partial(_merge, family), finite=_finite)
+def totals_fold(loss: FamilyLoss) -> Fold:
+    """Return the fold for a family and link; it takes a `Target` and gives `TargetTotals`."""
+    return Fold(partial(_summarise, loss), partial(_merge, loss.family), finite=_finite)
 
 
-def _summarise(family: Family, ask: Target, rows: Rows) -> TargetTotals:
+def _summarise(loss: FamilyLoss, ask: Target, rows: Rows) -> TargetTotals:
+    family = loss.family
     summary = TargetTotals(0.0, 0.0, 0.0, 0.0)
     for part in slices(rows, SLICE_ROWS):
         y, weight = ask.read(part)
@@ -47,11 +50,13 @@ def _summarise(family: Family, ask: Target, rows: Rows) -> TargetTotals:
         if not counts.any():
             continue
         y, weight = y[counts], weight[counts]
-        total = float(weight.sum())
-        mean = float(weight @ y / total)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            own = float(weight @ family.unit_deviance(y, np.full_like(y, mean)))
             constant = float(weight @ family.constant(y))
+            if ask.offset is not None:
+                y, weight = loss.net_of(y, weight, np.ravel(ask.added(part))[counts])
+            total = float(weight.sum())
+            mean = float(weight @ y / total)
+            own = float(weight @ family.unit_deviance(y, np.full_like(y, mean)))
         summary = _merge(family, summary, TargetTotals(total, mean, own, constant))
     return summary
 

@@ -146,8 +146,8 @@ def _null(objective: Objective, survey: Survey) -> tuple[float, float]:
     """Return the loss of the best constant, and what rows add to the likelihood in any case."""
     target, loss = objective.target, objective.loss
     if survey.totals is not None:
-        null = survey.totals.total / 2 if target.offset is None else np.nan
-        return null, survey.totals.constant
+        known = target.offset is None or getattr(loss, "nets_offsets", False)
+        return survey.totals.total / 2 if known else np.nan, survey.totals.constant
     if survey.labels is None or target.classes is None:
         return np.nan, np.nan
     weights = survey.labels.weights

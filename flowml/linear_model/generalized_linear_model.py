@@ -107,7 +107,7 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
         return CheckTarget(question=ask, family=type(self._family()).__name__)
 
     def _target_totals(self, schema: Schema) -> Solver | None:
-        return OnePass(totals_fold(self._family()), Target(offset=self._offset(schema)))
+        return OnePass(totals_fold(self._family_loss()), Target(offset=self._offset(schema)))
 
     def _parameters(self) -> tuple[Array, Array]:
         return np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)

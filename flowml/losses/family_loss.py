@@ -15,7 +15,7 @@ from flowml.losses.families import (
     Poisson,
     Tweedie,
 )
-from flowml.losses.links import Cloglog, Link, Log, Logit, ProbabilityLink, Probit
+from flowml.losses.links import Cloglog, Link, Log, Logit, Power, ProbabilityLink, Probit
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Array, Derivatives
 
@@ -63,6 +63,18 @@ class FamilyLoss:
         """Whether every η has a mean that the family allows."""
         return type(self) is not FamilyLoss
 
+    @property
+    def nets_offsets(self) -> bool:
+        """Whether `net_of` can take an offset out."""
+        return isinstance(self.family, Gaussian) and self.link == Power(1.0)
+
+    def net_of(self, y: Array, weight: Array, offset: Array) -> tuple[Array, Array]:
+        """Return targets and weights with which a constant has the deviance that it has here.
+
+        As `derivatives` of the constant plus the offset say it.
+        """
+        return (y - offset, weight) if self.nets_offsets else (y, weight)
+
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -106,6 +118,11 @@ class PowerLogLoss(FamilyLoss):
     """
 
     family: Gaussian | Poisson | Gamma | InverseGaussian | Tweedie
+    nets_offsets = True
+
+    def net_of(self, y: Array, weight: Array, offset: Array) -> tuple[Array, Array]:
+        r"""Return :math:`y / e^o` and the weights times :math:`e^{(2 - p) o}`."""
+        return y * np.exp(-offset), weight * np.exp((2.0 - self.family.power) * offset)
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
