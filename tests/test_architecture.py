@@ -46,7 +46,7 @@ ONLY_IN = {
 STRANGERS = ("sklearn", "dask", "distributed")
 """Packages whose private names are none of our business."""
 
-FAMILIES = ("linear_model", "cluster", "preprocessing")
+FAMILIES = ("linear_model", "svm", "cluster", "preprocessing")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

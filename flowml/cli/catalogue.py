@@ -8,7 +8,7 @@ from typing import Any
 
 from flowml.estimator import PassEstimator
 
-ROOMS = ("linear_model", "cluster", "preprocessing")
+ROOMS = ("linear_model", "svm", "cluster", "preprocessing")
 PYTHON_SPELLINGS = {"True": True, "False": False}
 
 
