@@ -173,6 +173,7 @@ def get_scorer(scoring: str | Scorer) -> Scorer:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from flowml.linear_model import LinearRegression
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 5.0])
     >>> round(get_scorer("neg_mean_absolute_error")(LinearRegression().fit(X, y), X, y), 3)
@@ -268,6 +269,7 @@ def score_estimator(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from flowml.linear_model import LinearRegression
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 5.0])
     >>> found = score_estimator(LinearRegression().fit(X, y), X, y, ["r2", "neg_max_error"])
