@@ -289,3 +289,10 @@ def test_powers_between_0_and_1_have_no_family() -> None:
     with pytest.raises(ValueError, match=r"power=0\.5"):
         family_of_power(0.5)
     assert family_of_power(3) == InverseGaussian()
+
+
+def test_parameters_of_families_and_links_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"alpha=0\.0.* must be above 0"):
+        NegativeBinomial(0.0)
+    with pytest.raises(ValueError, match=r"exponent=0\.0.* other than 0"):
+        Power(0.0)

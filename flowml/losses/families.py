@@ -368,6 +368,10 @@ class NegativeBinomial:
     canonical, usual = None, Log()
     dispersion = 1.0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < np.inf:
+            raise ValueError(f"NegativeBinomial(alpha={self.alpha!r}): alpha must be above 0")
+
     def variance(self, mean: Array) -> Array:
         """Return V."""
         return mean + self.alpha * mean * mean

@@ -66,6 +66,12 @@ class Power:
 
     exponent: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.exponent == 0 or not np.isfinite(self.exponent):
+            raise ValueError(
+                f"Power(exponent={self.exponent!r}): give a number other than 0, or the link Log()"
+            )
+
     def link(self, mean: Array) -> Array:
         """Return a power of the mean."""
         return np.power(mean, self.exponent)
