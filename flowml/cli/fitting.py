@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from distributed import Client  # names what connection.py opens
 
 import flowml
@@ -22,6 +21,7 @@ from flowml.drive.checkpoint import FILE_NAME as CHECKPOINT_FILE
 from flowml.drive.events import CheckpointWritten, Event, PassCompleted
 from flowml.persistence import save_model
 from flowml.report.fit_report import fit_report
+from flowml.report.quality import fit_measures, score_name
 from flowml.report.trained import Trained
 
 FILES = ("model.skops", "job.toml", "versions.json", "history.csv", "report.html")
@@ -111,14 +111,10 @@ def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) 
 
 def scores(model: Any, test: Dataset | None) -> dict[str, float]:
     """Return how good a model is: what it knows from the fit, and the score of held-out rows."""
-    found: dict[str, float] = {}
-    if hasattr(model, "inertia_"):
-        found["Inertia"] = float(model.inertia_)
-    elif hasattr(model, "summary") and np.ndim(model.intercept_) == 0:
-        found["R²"] = model.summary().r_squared
+    found = fit_measures(model)
     if test is not None and hasattr(model, "score"):
-        name = "Inertia" if hasattr(model, "inertia_") else "R²"
-        found[f"{name}, held out"] = abs(float(model.score(test)))
+        score, is_cost = float(model.score(test)), hasattr(model, "inertia_")
+        found[f"{score_name(model)}, held out"] = -score if is_cost else score
     return found
 
 

@@ -23,6 +23,7 @@ from flowml.report.page import (
     number,
     table,
 )
+from flowml.report.quality import coefficient_table, summary_of
 from flowml.report.trained import Trained
 
 UNKNOWN = "not counted"
@@ -32,6 +33,11 @@ MEASURES = {
     "sigma": "σ of the residuals",
     "f_statistic": "F",
     "f_p_value": "p of F",
+    "pseudo_r_squared": "pseudo-R²",
+    "deviance": "deviance",
+    "null_deviance": "null deviance",
+    "dispersion": "dispersion",
+    "log_likelihood": "log-likelihood",
     "aic": "AIC",
     "bic": "BIC",
     "condition_number": "condition number",
@@ -101,24 +107,26 @@ def result_sections(trained: Trained) -> Iterator[Section]:
         yield Section("Coefficients", list(_coefficients(trained)))
     if hasattr(model, "cluster_centers_"):
         yield Section("Cluster centres", list(_centres(trained)))
-    if hasattr(model, "scale_"):
+    if hasattr(model, "transform") and hasattr(model, "scale_"):
         yield Section("Columns", [table(_columns(trained))])
     if model.n_passes_ > 1:
         yield Section("Convergence", list(_convergence(trained)))
 
 
 def _coefficients(trained: Trained) -> Iterator[Markup]:
-    model = trained.model
-    if model.coef_.ndim == 2:
-        names = trained.dataset.schema.target_names
-        yield table(pd.DataFrame(model.coef_.T, _features(trained), names))
+    summary = summary_of(trained.model)
+    if summary is None:
+        yield table(coefficient_table(trained.model, trained.dataset.schema.target_names))
         return
-    summary = model.summary()
-    statistic = summary.coefficients["statistic"].drop("intercept", errors="ignore")
+    coefficients = summary.coefficients
+    is_slope = coefficients.index.get_level_values("coefficient") != "intercept"
+    if coefficients.index.nlevels > 1:
+        coefficients = coefficients.set_axis([f"{a}: {b}" for a, b in coefficients.index])
+    statistic = coefficients.loc[is_slope, "statistic"]
     yield from _drawn(
-        drawings.bars, statistic, "coefficient, in units of its standard error (t statistic)"
+        drawings.bars, statistic, "coefficient, in units of its standard error (t or z statistic)"
     )
-    yield table(summary.coefficients)
+    yield table(coefficients)
     yield measures(
         {
             label: number(float(summary.measures[name]))
