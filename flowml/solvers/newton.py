@@ -27,8 +27,10 @@ ROWS_PER_PARAMETER = 50
 """Of a sample: its curvature is then right to some 15 percent in every direction."""
 SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
-TAIL = 0.03
+TAIL = 0.01
 """How near to 1 / e the slope's fall along two steps has to be to tell a loss's tail."""
+DOUBTFUL = 0.25
+"""Fall of the slope along a step from which on that may be the tail, or still become one."""
 MOST_OF = 0.1
 """Share of the longest component of a step above which a column is named."""
 COLLINEAR = 1e-12
@@ -91,8 +93,8 @@ class Newton:
     r"""Minimise the objective's second-order model, look whether the objective agrees, repeat.
 
     The step d minimises :math:`g^\top d + \tfrac{1}{2} d^\top H d + P(\theta + d)`, by Cholesky's
-    factor where P is a sum of squares and else by coordinate descent. It is halved until the
-    objective falls by enough; every trial is a pass. For generalised linear models with their
+    factor where P is a sum of squares and else by coordinate descent. It is shortened until
+    the objective falls by enough; every trial is a pass. For generalised linear models with their
     expected curvature this is iteratively reweighted least squares.
 
     A fit that comes from a sample large enough has the curvature near its first point already, to
@@ -151,7 +153,11 @@ class Newton:
         if state.n_passes == 1 and self.start.misleads(evaluation.value):
             return state._replace(theta=self.start.otherwise)
         if not falls_enough(state.value, evaluation.value, state.share * state.promise):
-            share = state.share / 2
+            borrowed = state.sums is not None and state.sums.curvature is None
+            if borrowed and state.share > 0.0:  # look at the best point again, for its own
+                return state._replace(share=0.0)
+            # where half of a step is too long, so is most of it
+            share = state.share / (2 if state.share == 1.0 else 8)
             nowhere = not np.isfinite(state.value)  # it is the start that was tried
             return state._replace(share=share, stuck=nowhere or share < LEAST_SHARE)
         violation = self.objective.violation(tried, evaluation)
@@ -166,8 +172,9 @@ class Newton:
         after = _next_violation(state, violation, bent, self.objective.loss.expected_curvature)
         converged = bends and not separated and min(violation, after / CAUTION) <= self.tol
         slowing, growing = self._slowing(state, evaluation), None
-        if converged and _is_tail(state.slowing) and _is_tail(slowing):
-            growing, converged, separated = _growing(state.step), False, True
+        if converged and slowing > DOUBTFUL:
+            converged, separated = False, _is_tail(state.slowing) and _is_tail(slowing)
+            growing = _growing(state.step) if separated else None
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         # values can't tell such points apart any more, but as long as gradients can it goes on
         hopeless = -promise <= ROUNDING * abs(evaluation.value)
