@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 import statsmodels.api as sm
 from scipy.stats import norm
+from sklearn.base import clone
 
 import flowml
 from flowml.linear_model import (
@@ -373,6 +374,22 @@ def test_categorical_columns_are_named_by_their_labels(X, binary, groups):
     np.testing.assert_allclose(found.coefficients["std_err"], robust.bse, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["HC0", "HC3", "cluster"])
+@pytest.mark.parametrize("estimator", [LogisticRegression(C=np.inf), LinearRegression()])
+def test_robust_errors_of_every_kind_of_columns(X, binary, groups, kind, estimator):
+    labels = pd.Categorical(np.array(["flat", "house", "villa"])[groups % 3])
+    frame = X.assign(kind=labels)
+    dense = pd.get_dummies(frame, columns=["kind"], drop_first=True, dtype=float).to_numpy()
+    given = groups if kind == "cluster" else None
+    found = []
+    for columns in (frame, dense, np.asfortranarray(dense), sp.csr_array(dense)):
+        model = clone(estimator).fit(columns, binary)
+        summary = model.summary(columns, binary, cov_type=kind, groups=given)
+        found.append(summary.coefficients["std_err"].to_numpy())
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-9)
+
+
 def test_the_last_step_is_made_up_for_by_the_sample(monkeypatch):
     """Where another pass would be dear, errors have five digits; with a smaller tol, six."""
     monkeypatch.setattr(what_fits_keep, "CHEAP_VALUES", 0)
@@ -434,6 +451,13 @@ def test_missing_groups_are_named(X, binary, groups):
 def test_a_lasso_has_no_standard_errors(X, binary):
     model = LogisticRegression(l1_ratio=1.0).fit(X, binary)
     with pytest.raises(ValueError, match="its penalty isn't smooth"):
+        model.summary()
+
+
+def test_separated_classes_have_no_standard_errors(X):
+    with pytest.warns(match="perfectly separated"):
+        model = LogisticRegression(C=np.inf).fit(X, X["rooms"] > 0)
+    with pytest.raises(ValueError, match="the classes are perfectly separated"):
         model.summary()
 
 

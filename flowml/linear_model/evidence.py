@@ -48,6 +48,8 @@ class Described(NamedTuple):
     target_names : tuple of str or None
     categorical : tuple of int
         Places of the features that hold labels.
+    separated : bool
+        Whether there is no minimum, so that the coefficients could be any large numbers.
     """
 
     evidence: Evidence | None
@@ -57,6 +59,7 @@ class Described(NamedTuple):
     encoding: Encoding | None
     target_names: tuple[str, ...] | None = None
     categorical: tuple[int, ...] = ()
+    separated: bool = False
 
 
 def gather(

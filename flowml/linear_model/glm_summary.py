@@ -83,6 +83,11 @@ class GlmSummary(PassEstimator):
                 f"this {name} has no standard errors: its penalty isn't smooth, and coefficients "
                 "are set to exactly zero or a bound"
             )
+        if described.separated:
+            raise ValueError(
+                f"this {name} has no standard errors: the classes are perfectly separated, so that "
+                "without a penalty its coefficients would grow for ever; set a finite C"
+            )
         if evidence.curvature is None and X is None:
             raise ValueError(
                 f"solver {described.solver!r} keeps no curvature: call summary(X, y), which takes "

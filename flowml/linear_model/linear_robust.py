@@ -35,8 +35,9 @@ def robust_statistics(
     are zero, with as many degrees of freedom as there are clusters, less one.
     """
     gram, solution, problem = learned
-    evidence = _evidence(gram, solution, problem, target)
     encoding = getattr(model, "encoding_", None)
+    n_numeric = problem.n_features if encoding is None else encoding.n_numeric
+    evidence = _evidence(gram, solution, problem, target, n_numeric)
     point = Point(
         SquaredLoss(), Target(), evidence.coef, evidence.intercept, evidence.center, encoding
     )
@@ -64,16 +65,20 @@ def robust_statistics(
     )
 
 
-def _evidence(gram: Gram, solution: LeastSquares, problem: Problem, target: int) -> Evidence:
-    """Return what is known of one target's fit from its Gram matrix."""
+def _evidence(
+    gram: Gram, solution: LeastSquares, problem: Problem, target: int, n_numeric: int
+) -> Evidence:
+    """Return what is known of one target's fit from its Gram matrix.
+
+    Only numeric columns have a center.
+    """
     p = problem.n_features
-    curvature = np.zeros((p + 1, p + 1))
-    curvature[:p, :p], curvature[p, p] = gram.scatter[:p, :p], gram.weight
-    center = gram.mean[:p]
-    if not problem.fit_intercept:
-        mean = np.append(center, 0.0)
-        curvature += gram.weight * np.outer(mean, mean)
-        center = np.zeros(p)
+    center = np.zeros(p)
+    if problem.fit_intercept:
+        center[:n_numeric] = gram.mean[:n_numeric]
+    mean = np.append(gram.mean[:p] - center, 1.0)
+    curvature = gram.weight * np.outer(mean, mean)
+    curvature[:p, :p] += gram.scatter[:p, :p]
     squares = np.zeros((1, p + 1))
     squares[:, :-1] = problem.alphas[target]
     free = np.ones((1, p + 1), dtype=bool)

@@ -21,6 +21,10 @@ STAGE = "fit"
 SAMPLE_TOLERANCE = 1e-3
 """Finer than the sample's own error."""
 SAMPLE_PASSES = 50
+ROUGH_TOLERANCE, ROUGHLY = 1e-2, 5
+"""The first steps on a large sample are made on every fifth of its rows."""
+LARGE_SAMPLE = 50
+"""Rows for each parameter."""
 ROWS_PER_COLUMN = 5
 """Of the sample: with fewer, its own minimum is far from that of all rows."""
 
@@ -115,7 +119,9 @@ def minimise(
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
         target, encoding = objective.target, objective.encoding
-        described = Described(evidence, name, objective.loss, target, encoding)
+        described = Described(
+            evidence, name, objective.loss, target, encoding, separated=state.separated
+        )
     coef, intercept = objective.coefficients(theta)
     if objective.loss.shift_invariant:
         intercept = intercept - intercept.mean()  # only their differences count
@@ -166,13 +172,30 @@ def without_features(objective: Objective, sample: Block) -> Array:
 def _start_on_sample(
     objective: Objective, sample: Block, nothing: Array, make: Any
 ) -> tuple[Start, int]:
-    """Minimise on the sample; a start that turns out worse than no features is given up."""
-    away = Start(nothing, nothing, np.inf)
-    sums = LOSS_GRADIENT(objective.point(nothing), [sample], {})
+    """Minimise on the sample, where it is large on some of its rows first."""
+    start, n_iter = Start(nothing, nothing, np.inf), 0
+    if isinstance(sample.X, np.ndarray) and len(sample.X) >= LARGE_SAMPLE * nothing.size:
+        some = _every(sample, ROUGHLY)
+        start, n_iter = _start_on_rows(objective, some, start, make, ROUGH_TOLERANCE)
+    start, n_more = _start_on_rows(objective, sample, start, make, SAMPLE_TOLERANCE)
+    return start, n_iter + n_more
+
+
+def _start_on_rows(
+    objective: Objective, rows: Block, start: Start, make: Any, tolerance: float
+) -> tuple[Start, int]:
+    """Minimise on a few rows; a start that turns out worse than no features is given up."""
+    nothing = start.otherwise
+    sums = LOSS_GRADIENT(objective.point(nothing), [rows], {})
     ceiling = objective.evaluate(sums, nothing).value
-    state, n_iter = solve_in_memory(
-        make(objective, away, SAMPLE_TOLERANCE, SAMPLE_PASSES), [sample]
-    )
-    misleads = state.separated or not np.isfinite(state.theta).all() or state.value > ceiling
-    rows = len(sample.X) if isinstance(sample.X, np.ndarray) else 0
-    return (away if misleads else Start(state.theta, nothing, ceiling, state, rows)), n_iter
+    state, n_iter = solve_in_memory(make(objective, start, tolerance, SAMPLE_PASSES), [rows])
+    if state.separated or not np.isfinite(state.theta).all() or state.value > ceiling:
+        return Start(nothing, nothing, np.inf), n_iter
+    n_rows = len(rows.X) if isinstance(rows.X, np.ndarray) else 0
+    return Start(state.theta, nothing, ceiling, state, n_rows), n_iter
+
+
+def _every(rows: Block, nth: int) -> Block:
+    """Return every few rows."""
+    y, weight = (None if part is None else part[::nth] for part in (rows.y, rows.weight))
+    return Block(np.ascontiguousarray(rows.X[::nth]), y, weight)
