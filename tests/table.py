@@ -40,10 +40,12 @@ from flowml.kernels.target_range import FIRST_OUTSIDE, TargetRange
 from flowml.kernels.target_totals import totals_fold
 from flowml.kernels.triangular import TRIANGLE, Triangle
 from flowml.linear_model import (
+    ElasticNet,
     ElasticNetCV,
     GammaRegressor,
     GeneralizedLinearRegressor,
     HuberRegressor,
+    Lasso,
     LassoCV,
     LinearRegression,
     LogisticRegression,
@@ -453,6 +455,19 @@ ESTIMATORS = [
         with_y=True,
         make_for_checks=lambda: RidgeCV(cv=3),
         expected_failed_checks=WEIGHTS_ARE_SPLIT,
+    ),
+    EstimatorRow(
+        "Lasso",
+        lambda: Lasso(alpha=0.1, tol=1e-14),
+        ("coef_", "intercept_"),
+        with_y=True,
+    ),
+    EstimatorRow(
+        "ElasticNet by newton",
+        lambda: ElasticNet(alpha=0.1, tol=1e-10, solver="newton"),
+        ("coef_", "intercept_"),
+        with_y=True,
+        make_for_checks=ElasticNet,
     ),
     EstimatorRow(
         "LassoCV",
