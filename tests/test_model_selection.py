@@ -372,6 +372,18 @@ def test_a_search_is_drawn() -> None:
     assert axes.get_xscale() == "log"
 
 
+def test_other_parameters_have_lines_of_their_own() -> None:
+    X, y, _ = regression()
+    grid = {**ALPHAS, "fit_intercept": [True, False]}
+    search = fl.GridSearchCV(Ridge(), grid).fit(X, y)
+    lines, labels = search.plot_search().get_legend_handles_labels()
+    assert labels == ["fit_intercept=False", "fit_intercept=True"]
+    tried = search.cv_results_["mean_test_score"][[1, 3, 5]]
+    np.testing.assert_array_equal(lines[0][0].get_ydata(), tried)
+    with pytest.raises(ValueError, match="'tol' doesn't vary in this search; these do: alpha, fit"):
+        search.plot_search("tol")
+
+
 @pytest.mark.parametrize(
     ("fit", "message"),
     [
@@ -387,3 +399,57 @@ def test_what_is_wrong_is_said(fit: Any, message: str) -> None:
     X, y, _ = regression()
     with pytest.raises(ValueError, match=message):
         fit(X, y)
+
+
+# --- halving -------------------------------------------------------------------------------------
+
+
+def test_halving_gives_ever_more_to_ever_fewer() -> None:
+    X, y, _ = regression(500)
+    grid = {"alpha": np.logspace(-3, 6, 9)}
+    search = fl.SuccessiveHalvingSearchCV(
+        Ridge(), grid, n_candidates=9, cv=4, random_state=0, return_train_score=True
+    ).fit(X, y)
+    table = search.cv_results_
+    assert table["n_resources"].tolist() == [41] * 9 + [125] * 3 + [375]
+    first, second, last = (table["iter"] == number for number in range(3))
+    best = np.argsort(-table["mean_test_score"][first])[:3]
+    alphas = table["param_alpha"]
+    assert set(alphas[second]) == set(alphas[first][best])
+    assert search.best_params_ == {"alpha": alphas[last][0]}
+    whole = fl.cross_val_score(Ridge(**search.best_params_), X, y, cv=4)
+    assert search.best_score_ == pytest.approx(whole.mean(), rel=1e-12)
+
+
+def test_the_resource_may_be_a_parameter() -> None:
+    X, y = classification()
+    search = fl.SuccessiveHalvingSearchCV(
+        LogisticRegression(),
+        {"C": [0.01, 1.0, 100.0]},
+        n_candidates=3,
+        resource="max_iter",
+        max_resources=60,
+        random_state=0,
+    ).fit(X, y)
+    assert search.cv_results_["n_resources"].tolist() == [20, 20, 20, 60]
+    assert search.best_estimator_.max_iter == 60
+    with pytest.raises(ValueError, match="give max_resources"):
+        clone(search).set_params(max_resources=None).fit(X, y)
+
+
+def test_hyperbands_brackets_share_their_passes() -> None:
+    X, y, _ = regression(500)
+    search = fl.HyperbandSearchCV(Ridge(), {"alpha": range(1, 1000)}, cv=4, random_state=0)
+    search.fit(X, y)
+    counts = [(search.cv_results_["bracket"] == number).sum() for number in range(4)]
+    assert counts == [27 + 9 + 3 + 1, 12 + 4 + 2, 6 + 2, 4]
+    assert search.n_passes_ == 4 * 2 + 1  # four rounds of a fit and its scores, and the refit
+
+
+def test_other_estimators_are_halved_too() -> None:
+    X, y, _ = regression(500)
+    options: dict[str, Any] = {"n_candidates": 3, "random_state": 0, "cv": 4}
+    own = fl.SuccessiveHalvingSearchCV(Ridge(), {"alpha": [0.1, 1.0, 1e6]}, **options)
+    peer = clone(own).set_params(estimator=peers.Ridge())
+    found, expected = own.fit(X, y).cv_results_, peer.fit(X, y).cv_results_
+    np.testing.assert_allclose(found["mean_test_score"], expected["mean_test_score"], rtol=1e-8)

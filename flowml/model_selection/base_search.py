@@ -25,6 +25,7 @@ from flowml.metrics.fit_scores import DEFAULT, choose_scorers
 from flowml.model_selection.apart import Way
 from flowml.model_selection.evaluator import Evaluator, InMemory, SharedPasses, Tasks
 from flowml.model_selection.outcome import Outcome, tabulate
+from flowml.model_selection.search_plot import plot_scores
 from flowml.model_selection.shared import Setting, shares_passes
 from flowml.runtimes.blas import one_blas_thread
 from flowml.splitters import Splitter, as_splitter
@@ -245,32 +246,29 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
     def plot_search(self, parameter: str | None = None, ax: Any = None) -> Any:
         """Plot the candidates' mean test scores, with the spread over the splits.
 
+        Each setting of the other parameters has a line of its own.
+
         Parameters
         ----------
         parameter : str, optional
-            Whose values are the horizontal axis; by default the only one that is a number and
-            varies, or else the candidates' places.
+            Whose values are the horizontal axis; by default the number that varies most, or else
+            the candidates' places.
         ax : matplotlib.axes.Axes, optional
 
         Returns
         -------
         matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If the parameter doesn't vary.
         """
         check_is_fitted(self, "cv_results_")
         ax = import_module("matplotlib.pyplot").subplots()[1] if ax is None else ax
-        table, score = self.cv_results_, self.refit if self.multimetric_ else DEFAULT
-        varying = [parameter] if parameter else _numeric(table)
-        where: Any = np.arange(len(table["params"]))
-        label = "candidate"
-        if len(varying) == 1:
-            label = varying[0]
-            where = np.ma.filled(table[f"param_{label}"].astype(float), np.nan)
-        order = np.argsort(where)
-        mean, spread = (table[f"{name}_test_{score}"][order] for name in ("mean", "std"))
-        ax.errorbar(where[order], mean, yerr=spread, marker=".", capsize=2)
-        if len(varying) == 1 and (where > 0).all() and where.max() > 100 * where.min():
-            ax.set_xscale("log")
-        ax.set(xlabel=label, ylabel=f"mean test {score}", title=type(self).__name__)
+        score = self.refit if self.multimetric_ else DEFAULT
+        plot_scores(self.cv_results_, score, parameter, ax)
+        ax.set_title(type(self).__name__)
         return ax
 
     def _best_estimator(self) -> Any:
@@ -288,13 +286,3 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             setattr(tags, name, deepcopy(getattr(own, name)))
         tags.input_tags = deepcopy(own.input_tags)
         return tags
-
-
-def _numeric(table: dict[str, Any]) -> list[str]:
-    """Return the parameters that are numbers and differ."""
-    columns = {name: column for name, column in table.items() if name.startswith("param_")}
-    return [
-        name.removeprefix("param_")
-        for name, column in columns.items()
-        if column.dtype.kind in "if" and not np.ma.is_masked(column) and len(np.unique(column)) > 1
-    ]
