@@ -160,3 +160,14 @@ def test_what_is_no_estimator_is_refused() -> None:
     X, y, _ = make_data(2, 50)
     with pytest.raises(TypeError, match="must be an estimator"):
         OneVsRestClassifier("logistic").fit(X, y)
+
+
+def test_categorical_columns_enter_by_their_labels() -> None:
+    X, y, _ = make_data(3, 300)
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    frame["tree"] = pd.Categorical(np.where(X[:, 0] > 0, "old", "young"))
+    for estimator in (LogisticRegression(), LinearSVC(loss="hinge")):
+        model = OneVsRestClassifier(estimator).fit(frame, y)
+        alone = estimator.__class__(**estimator.get_params()).fit(frame, y == "beech")
+        np.testing.assert_array_equal(model.estimators_[1].coef_, alone.coef_)
+        assert model.score(frame, y) > 0.5

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -13,7 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
 from sklearn.linear_model import QuantileRegressor as SklearnQuantileRegressor
 
+import flowml
 from flowml.data.arrays import from_arrays
+from flowml.drive.events import PassCompleted
 from flowml.kernels.linear_loss import Target
 from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk
 from flowml.kernels.rows import Block
@@ -297,3 +300,23 @@ def test_the_interior_point_method_says_how_close_it_is() -> None:
     random = np.random.default_rng(2)
     for size in (1e-1, 1e-4, 1e-7):
         assert problem.value(x + size * random.standard_normal(N_FEATURES)) >= value
+
+
+def test_a_resumed_fit_gives_the_same_bits(tmp_path: Path) -> None:
+    X, y, _ = make_data(50_000)
+    expected = QuantileRegressor(alpha=0.0).fit(X, y)
+    path = tmp_path / "fit.npz"
+
+    def stop(event: Any) -> None:
+        if isinstance(event, PassCompleted) and event.number == 2:
+            raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        flowml.config_context(checkpoint=path, callbacks=(stop,)),
+    ):
+        QuantileRegressor(alpha=0.0).fit(X, y)
+    with flowml.config_context(checkpoint=path, resume=True):
+        resumed = QuantileRegressor(alpha=0.0).fit(X, y)
+    np.testing.assert_array_equal(resumed.coef_, expected.coef_)
+    assert resumed.n_passes_ == expected.n_passes_ > 2

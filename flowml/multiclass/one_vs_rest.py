@@ -1,7 +1,6 @@
 """One classifier for each class, against the rest."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -202,17 +201,11 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         for member in members:
             member.n_features_in_ = self.n_features_in_
             member._check(dataset)
-        schema = replace(dataset.schema, feature_names=None)
-        views = [OneAgainstRest(label) for label in positives]
-        follow(
-            session,
-            together(
-                [
-                    masked(member._learning(schema, dataset.n_rows), view)
-                    for member, view in zip(members, views, strict=True)
-                ]
-            ),
-        )
+        procedures = [
+            masked(member._learning(dataset.schema, dataset.n_rows), OneAgainstRest(label))
+            for member, label in zip(members, positives, strict=True)
+        ]
+        follow(session, together(procedures))
         for member in members:
             member.n_passes_, member._history = session.n_passes, session.history
         return members
