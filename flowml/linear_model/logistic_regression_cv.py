@@ -1,6 +1,7 @@
 """Logistic regression whose penalty is chosen by cross-validation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple, Self
 
@@ -133,6 +134,8 @@ class LogisticRegressionCV(LogisticRegression):
     >>> float(model.C_), model.scores_.shape
     (1.0, (5, 1, 2))
     """
+
+    needs = replace(LogisticRegression.needs, categorical=False)
 
     def __init__(  # noqa: PLR0913 - scikit-learn's parameters
         self,
