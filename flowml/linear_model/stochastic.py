@@ -48,11 +48,11 @@ class StochasticPredictor(LinearPredictor):
         """Go on from where the model is, for one epoch over a batch."""
         epoch = copy.copy(self)
         parameters = {"max_iter": 1, "warm_start": True, "_is_batch": True, **given}
-        vars(epoch).update(parameters)
+        epoch.__dict__.update(parameters)
         epoch._fit(X, y, sample_weight, reset=not hasattr(self, "coef_"))
         kept = self.get_params(deep=False).keys() | parameters.keys()
         learned = {name: value for name, value in vars(epoch).items() if name not in kept}
-        vars(self).update(learned)
+        self.__dict__.update(learned)
         return self
 
     def _minimise(

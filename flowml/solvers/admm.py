@@ -130,8 +130,9 @@ class Admm:
             stuck=separated or not np.isfinite(evaluation.value),
             separated=separated,
         )
-        if local is None:
-            stiffness = float(np.diag(evaluation.curvature)[self.objective.free.ravel()].mean())
+        if evaluation.curvature is not None:
+            bends = np.diag(evaluation.curvature)[self.objective.free.ravel()]
+            stiffness = float(bends.mean())
             return self._begin(judged, evaluation, max(stiffness, np.finfo(np.float64).tiny))
         if len(state.points) > ROUND:
             return self._begin(judged, evaluation, _balanced(state, local))
