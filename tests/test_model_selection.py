@@ -361,7 +361,7 @@ def test_candidates_are_reported() -> None:
     with flowml.config_context(callbacks=[heard.append]):
         fl.GridSearchCV(Ridge(), ALPHAS).fit(X, y)
     scored = [event for event in heard if type(event).__name__ == "CandidateScored"]
-    assert [(event.number, event.count) for event in scored] == [(1, 3), (2, 3), (3, 3)]
+    assert [(event.number, event.n_candidates) for event in scored] == [(1, 3), (2, 3), (3, 3)]
     assert scored[0].parameters == "{'alpha': 0.1}"
 
 
@@ -453,3 +453,65 @@ def test_other_estimators_are_halved_too() -> None:
     peer = clone(own).set_params(estimator=peers.Ridge())
     found, expected = own.fit(X, y).cv_results_, peer.fit(X, y).cv_results_
     np.testing.assert_allclose(found["mean_test_score"], expected["mean_test_score"], rtol=1e-8)
+
+
+# --- one split -----------------------------------------------------------------------------------
+
+
+def test_one_split_has_the_sizes_that_scikit_learn_gives_it() -> None:
+    X, y, _ = regression(101)
+    for options in ({}, {"test_size": 0.3}, {"test_size": 10, "train_size": 40}):
+        found = fl.train_test_split(X, y, random_state=0, **options)
+        expected = sk.train_test_split(X, y, random_state=0, **options)
+        assert [part.shape for part in found] == [part.shape for part in expected]
+        rows = {tuple(row) for row in found[0]} | {tuple(row) for row in found[1]}
+        assert len(rows) == len(found[0]) + len(found[1])
+        assert rows <= {tuple(row) for row in X}
+    last = fl.train_test_split(X, shuffle=False)
+    np.testing.assert_array_equal(np.concatenate(last), X)
+
+
+def test_one_split_of_labels_keeps_their_shares() -> None:
+    _, y = classification(1000, 3)
+    _, test = fl.train_test_split(y, test_size=0.2, stratify=y, random_state=0)
+    for label in np.unique(y):
+        assert abs((test == label).sum() - 0.2 * (y == label).sum()) <= 1
+
+
+@pytest.mark.parametrize("kind", ["array", "unknown chunks", "frame", "dataset", "stratified"])
+def test_one_split_of_lazy_rows_is_lazy(kind: str, tmp_path: Any) -> None:
+    X = np.arange(2000.0).reshape(1000, 2)
+    lazy = da.from_array(X, chunks=((300, 1, 699), 2))
+    labels = None
+    given: Any = lazy
+    if kind == "frame":
+        given = lazy.to_dask_dataframe(columns=["a", "b"])
+    elif kind == "unknown chunks":
+        given = lazy.to_dask_dataframe(columns=["a", "b"]).to_dask_array()
+    elif kind == "dataset":
+        np.save(tmp_path / "X.npy", X)
+        given = flowml.read_npy(tmp_path / "X.npy")
+    elif kind == "stratified":
+        labels = da.from_array(np.arange(1000) % 2, chunks=((300, 1, 699),))
+    train, test = fl.train_test_split(given, test_size=0.2, random_state=0, stratify=labels)
+    if kind == "dataset":
+        assert (train.n_rows, test.n_rows) == (800, 200)
+        train, test = (StandardScaler().fit(side).mean_ * side.n_rows for side in (train, test))
+        np.testing.assert_allclose(train + test, X.sum(axis=0))
+        return
+    if kind == "array":
+        assert (train.shape, test.shape) == ((800, 2), (200, 2))
+    found = [np.asarray(side.compute()) for side in (train, test)]
+    np.testing.assert_array_equal(np.sort(np.concatenate(found)[:, 0]), X[:, 0])
+    assert abs(len(found[1]) - 200) <= 3
+    assert 300 < found[1][:, 0].mean() < 1700
+
+
+def test_rows_and_targets_are_split_alike() -> None:
+    X, y, _ = regression(500)
+    lazy = da.from_array(X, chunks=(130, 5)), da.from_array(y, chunks=130)
+    X_train, X_test, y_train, y_test = fl.train_test_split(*lazy, random_state=1)
+    order = {tuple(row): target for row, target in zip(X, y, strict=True)}
+    for rows, targets in ((X_train, y_train), (X_test, y_test)):
+        for row, target in zip(rows.compute(), targets.compute(), strict=True):
+            assert order[tuple(row)] == target

@@ -68,7 +68,7 @@ class CandidateScored(NamedTuple):
 
     Attributes
     ----------
-    number, count : int
+    number, n_candidates : int
         Which one, from 1, of how many.
     parameters : str
     score : float
@@ -76,7 +76,7 @@ class CandidateScored(NamedTuple):
     """
 
     number: int
-    count: int
+    n_candidates: int
     parameters: str
     score: float
 

@@ -156,9 +156,12 @@ def _side(rows: Block, job: Job, side: int) -> Block:
 
 
 def _outcome(results: Sequence[dict[str, Any]]) -> Outcome:
-    scores = [
+    test, train = (
         {name: np.array([one[side][name] for one in results]) for name in results[0].get(side, ())}
         for side in ("test", "train")
-    ]
-    times = [np.array([one[name] for one in results]) for name in ("fit_time", "score_time")]
-    return Outcome(*scores, *times, tuple(one["estimator"] for one in results))
+    )
+    fit_time, score_time = (
+        np.array([one[name] for one in results]) for name in ("fit_time", "score_time")
+    )
+    estimators = tuple(one["estimator"] for one in results)
+    return Outcome(test, train, fit_time, score_time, estimators)
