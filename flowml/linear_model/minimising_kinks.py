@@ -11,7 +11,8 @@ from flowml.solvers.objective import Objective
 
 GLOBBING = "globbing", "the loss is made of straight lines"
 """The solver's name, and why it is that one."""
-SAMPLE_PASSES = 20
+SAMPLE_PRECISION = 1e-5
+"""Finer than the sample's own error."""
 
 
 def globbing(
@@ -39,7 +40,7 @@ def globbing(
     if warm is not None:
         start = warm
     elif survey.is_thin:
-        alone = Globbing(objective, start, np.inf, tol, SAMPLE_PASSES)
+        alone = Globbing(objective, start, np.inf, 1.0, 1, SAMPLE_PRECISION)
         state, n_sample_iter = solve_in_memory(alone, [survey.sample])
         start = state.theta
     if survey.is_thin:

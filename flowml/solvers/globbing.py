@@ -11,7 +11,7 @@ from flowml.kernels.near_kinks import NEAR_KINKS, KinkAsk, NearKinks
 from flowml.kernels.rows import Array
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.descent import LEAST_SHARE, falls_enough
-from flowml.solvers.interior_point import KinkedProblem, minimise_kinks
+from flowml.solvers.interior_point import GAP, KinkedProblem, minimise_kinks
 from flowml.solvers.objective import Objective, in_order
 from flowml.solvers.solver import Progress
 
@@ -104,6 +104,8 @@ class Globbing:
     tol : float
         Stop at a gap of at most this share of the objective.
     max_passes : int
+    precision : float
+        Relative gap to which the problem of the near rows is solved.
     """
 
     objective: Objective
@@ -111,6 +113,7 @@ class Globbing:
     width: float
     tol: float
     max_passes: int
+    precision: float = GAP
 
     @property
     def fold(self) -> Fold:
@@ -145,7 +148,7 @@ class Globbing:
         if gap <= self.tol:
             return state._replace(theta=tried, value=value, violation=gap, converged=True)
         glob = _Glob(self.objective, tried, summary)
-        step, fall, error = glob.minimise()
+        step, fall, error = glob.minimise(self.precision)
         limited = glob.is_limited(step)
         bound = state.bound if limited else max(state.bound, value + fall - error)
         promise, is_lowest = fall, fall >= 0.0
@@ -213,10 +216,10 @@ class _Glob:
     theta: Array
     near: NearKinks
 
-    def minimise(self) -> tuple[Array, float, float]:
+    def minimise(self, precision: float) -> tuple[Array, float, float]:
         """Return the step to the minimum, how much lower that is, and how well that is known."""
         problem = self._problem()
-        x, error = minimise_kinks(problem)
+        x, error = minimise_kinks(problem, precision)
         step = np.zeros(self.theta.size)
         step[self._free] = self._without_dust(x)
         fall = problem.value(x) - problem.value(np.zeros_like(x))

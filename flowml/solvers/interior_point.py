@@ -10,7 +10,7 @@ from flowml.kernels.rows import Array, Block
 
 MAX_ITERATIONS = 100
 GAP = 1e-13
-"""Relative duality gap at which the iteration ends."""
+"""Relative duality gap at which the iteration ends by default: rounding."""
 CLOSE, SLOW = 1e-9, 0.5
 """Below this gap, an iteration that leaves more than half of it is at the end of its digits."""
 BACK = 0.9995
@@ -86,7 +86,7 @@ class Solution(NamedTuple):
     gap: float
 
 
-def minimise_kinks(problem: KinkedProblem) -> Solution:
+def minimise_kinks(problem: KinkedProblem, precision: float = GAP) -> Solution:
     r"""Return the minimum, by Mehrotra's predictor and corrector, then exactly.
 
     The dual has a multiplier :math:`-u_i \le \lambda_i \le b_i` for each kink. Where the kinks on
@@ -95,6 +95,12 @@ def minimise_kinks(problem: KinkedProblem) -> Solution:
     R. Koenker & S. Portnoy 1997, "The Gaussian hare and the Laplacian tortoise"; M. C. Ferris &
     T. S. Munson 2002, "Interior-point methods for massive support vector machines"; S. Mehrotra
     1992, "On the implementation of a primal-dual interior point method".
+
+    Parameters
+    ----------
+    problem : KinkedProblem
+    precision : float
+        Relative duality gap at which the iteration ends.
 
     Examples
     --------
@@ -106,7 +112,7 @@ def minimise_kinks(problem: KinkedProblem) -> Solution:
     at, size = _start(problem), max(abs(problem.value(np.zeros_like(problem.slope))), TINY)
     for _ in range(MAX_ITERATIONS):
         gap = at.products()
-        moved = None if gap <= GAP * abs(problem.value(at.x)) else _step(problem, at)
+        moved = None if gap <= precision * abs(problem.value(at.x)) else _step(problem, at)
         if moved is None or (gap <= CLOSE * size and moved.products() > SLOW * gap):
             break
         at = moved
