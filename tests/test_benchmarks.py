@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.job import Contender, Job, speedup
+from benchmarks.job import Contender, Job, Measure, Target, speedup
 from benchmarks.jobs import JOBS
 from benchmarks.page import page
 from benchmarks.race import race
@@ -82,6 +82,24 @@ def test_memory_is_on_the_page_with_its_cause_where_missed() -> None:
     text = page([], results() | {"memory": memory}, {"memory": "too much copying"})
     assert "| KMeans | 10 | 60.0 | 1300 | 800 | no | 0 | 0 | 50% | **no** |" in text
     assert "too much copying" in text
+
+
+@pytest.mark.parametrize("name", ["multinomial", "poisson"])
+def test_minimisers_come_near_a_minimum_that_neither_has_found(name: str) -> None:
+    job = BY_NAME[name]
+    lbfgs = "scikit-learn (lbfgs)"
+    both = replace(
+        job,
+        contenders=tuple(c for c in job.contenders if c.name in ("flowml", lbfgs)),
+        targets=(speedup(1e-9, lbfgs), Target(Measure.COUNT, 100, (), "passes")),
+    )
+    got = measured(both)
+    facts = [contender["facts"] for contender in got["contenders"].values()]
+    assert all(-1e-12 < fact["gap"] <= 1e-8 for fact in facts)
+    assert [met(both, got, target) for target in both.targets] == [True, True]
+    text = page([both], results(**{name: got}), {})
+    assert "at most 100 passes" in text
+    assert f"tol {facts[0]['tol']:.3g}" in text
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
