@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from flowml.penalties.elastic_net import ElasticNet
+from flowml.penalties.penalty import Penalty
 
-PENALTIES = {
+PENALTIES: dict[str, Penalty] = {
     "nothing": ElasticNet(),
     "ridge": ElasticNet(l2=0.7),
     "lasso": ElasticNet(l1=0.4),
@@ -25,24 +26,29 @@ penalties = pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES
 numbers = st.floats(-5, 5)
 
 
-def part(penalty: ElasticNet, place: int) -> tuple[float, float, float, float]:
-    """Return the numbers that concern one of three coefficients."""
-    fields = (penalty.l1, penalty.l2, penalty.lower, penalty.upper)
-    return tuple(float(np.broadcast_to(field, (1, 3))[0, place]) for field in fields)
+def price_of(penalty: Penalty, place: int, value: float) -> float:
+    """Return the price of one coefficient of three."""
+    coef = np.zeros((1, 3))
+    coef[0, place] = value
+    return penalty.value(coef)
+
+
+def bounds_of(penalty: Penalty) -> np.ndarray:
+    """Return the lowest and highest coefficients: from very far away one steps onto them."""
+    return np.array([penalty.prox(np.full((1, 3), far), 1e-9)[0] for far in (-1e9, 1e9)])
 
 
 @penalties
 @settings(max_examples=40, deadline=None)
 @given(coef=st.tuples(numbers, numbers, numbers), step=st.floats(0.01, 10))
 def test_prox_minimises_what_it_says(
-    penalty: ElasticNet, coef: tuple[float, ...], step: float
+    penalty: Penalty, coef: tuple[float, ...], step: float
 ) -> None:
     found = penalty.prox(np.array([coef]), step)[0]
-    for place in range(3):
-        l1, l2, lower, upper = part(penalty, place)
+    for place, (lower, upper) in enumerate(bounds_of(penalty).T):
 
-        def objective(b: float, l1: float = l1, l2: float = l2, at: float = coef[place]) -> float:
-            return l1 * abs(b) + 0.5 * l2 * b * b + (b - at) ** 2 / (2 * step)
+        def objective(b: float, place: int = place) -> float:
+            return price_of(penalty, place, b) + (b - coef[place]) ** 2 / (2 * step)
 
         assert lower <= found[place] <= upper
         best = minimize_scalar(
@@ -55,26 +61,26 @@ def test_prox_minimises_what_it_says(
 @settings(max_examples=40, deadline=None)
 @given(gradient=st.tuples(numbers, numbers, numbers), curvature=st.floats(0.1, 10))
 def test_no_violation_at_a_minimum_and_only_there(
-    penalty: ElasticNet, gradient: tuple[float, ...], curvature: float
+    penalty: Penalty, gradient: tuple[float, ...], curvature: float
 ) -> None:
     target = np.array([gradient])
     at_minimum = penalty.prox(target / curvature, 1 / curvature)  # of c/2 |b|² - t b + P(b)
     slope = curvature * at_minimum - target
     np.testing.assert_allclose(penalty.violation(at_minimum, slope), 0, atol=1e-12)
     for shift in (-0.1, 0.1):
-        beside = np.clip(at_minimum + shift, penalty.lower, penalty.upper)
+        beside = np.clip(at_minimum + shift, *bounds_of(penalty))
         moved = np.abs(beside - at_minimum)[0] > 1e-3
         violation = penalty.violation(beside, curvature * beside - target)[0]
         assert (violation[moved] >= 0.99 * curvature * 1e-3).all()
 
 
 @penalties
-def test_value_and_units_agree(penalty: ElasticNet) -> None:
+def test_value_and_units_agree(penalty: Penalty) -> None:
     coef, scale = np.array([[0.3, -0.4, 1.2]]), np.array([2.0, 0.5, 10.0])
     in_units = penalty.in_units(scale)
     assert in_units.value(coef * scale) == pytest.approx(penalty.value(coef), rel=1e-14)
     assert penalty.times(3.0).value(coef) == pytest.approx(3 * penalty.value(coef), rel=1e-14)
-    bounded = np.clip(coef, penalty.lower, penalty.upper)
+    bounded = np.clip(coef, *bounds_of(penalty))
     np.testing.assert_allclose(
         in_units.prox(bounded * scale, scale**2 * 0.7),
         scale * penalty.prox(bounded, 0.7),
@@ -90,7 +96,7 @@ def test_smooth_penalties_are_known(name: str, smooth: bool) -> None:
 
 
 @penalties
-def test_nothing_is_written_to(penalty: ElasticNet) -> None:
+def test_nothing_is_written_to(penalty: Penalty) -> None:
     coef, gradient = np.array([[0.3, -0.4, 1.2]]), np.array([[1.0, 0.1, -2.0]])
     coef.flags.writeable = gradient.flags.writeable = False
     penalty.value(coef)
