@@ -15,7 +15,7 @@ from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator, adopt
-from flowml.kernels.gram import GRAM, Gram
+from flowml.kernels.gram import GRAM, Gram, nothing
 from flowml.kernels.gram import SLICE_ROWS as GRAM_SLICE_ROWS
 from flowml.kernels.level_weights import LEVEL_WEIGHTS
 from flowml.kernels.mixed_gram import MIXED_GRAM
@@ -29,8 +29,11 @@ from flowml.linear_model.categorical import (
     names_of_coefficients,
 )
 from flowml.linear_model.linear_robust import robust_statistics
+from flowml.linear_model.minimising import Minimum
 from flowml.linear_model.robust import NONROBUST, check_kind
 from flowml.linear_model.summary import COLUMNS, LinearSummary
+from flowml.linear_model.wide import NO_SUMS, is_wide, least_squares
+from flowml.linear_model.wide import stages as wide_stages
 from flowml.parameters import check_flags
 from flowml.prediction import apply
 from flowml.runtimes.blas import one_blas_thread
@@ -127,9 +130,25 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             levels = (yield Step("levels", OnePass(LEVEL_WEIGHTS))).summary
         penalised = bool(np.all(self._penalties(schema.n_targets) > 0))
         encoding = adopt_encoding(self, levels, schema, penalised)
+        if is_wide(schema, encoding):
+            alpha = float(self._penalties(schema.n_targets)[0])
+            minimum = yield from least_squares(
+                schema, n_rows, levels, encoding, alpha, self.fit_intercept
+            )
+            return self._adopt_minimum(minimum, schema)
         one_pass = OnePass(GRAM) if encoding is None else OnePass(MIXED_GRAM, encoding)
         gram: Gram = (yield Step("gram", one_pass)).summary
         yield from self._solve(gram, schema)
+
+    def _adopt_minimum(self, minimum: Minimum, schema: Schema) -> None:
+        """Set the fitted attributes of a solution that was iterated to."""
+        coef = minimum.coef
+        nowhere = np.zeros(coef.shape[1], dtype=bool)
+        unknown = np.full(len(coef), np.nan)
+        solution = LeastSquares(coef, minimum.intercept, unknown, 0, np.nan, nowhere)
+        trained = Trained(nothing(0), None, solution, target_names(schema))
+        self._adopt(trained, schema.dtype, schema.y_is_1d)
+        self.solver_used_ = minimum.solver
 
     def _solve(self, gram: Gram, schema: Schema) -> Procedure[None]:
         """Solve from the sums, going over the rows again where these can't be trusted."""
@@ -247,6 +266,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
         check_is_fitted(self)
         kind = check_kind(cov_type, X, groups)
         gram, triangle, solution, names = self._trained
+        if gram.weight == 0:
+            raise ValueError(NO_SUMS)
         number = find_target(target, names)
         problem = self._problem(len(names), self.coef_.dtype)
         equations = (
@@ -289,6 +310,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
+        if is_wide(schema):
+            return wide_stages(schema)
         p, t = schema.n_features, schema.n_targets
         columns = p + t + 1
         sums, rows = 8 * columns**2, 8 * columns * GRAM_SLICE_ROWS

@@ -18,6 +18,7 @@ from flowml.linear_model.base import (
     copied,
     target_names,
 )
+from flowml.linear_model.wide import NO_SUMS, is_wide
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.least_squares import needs_refinement, solve_gram
 from flowml.solvers.one_pass import OnePass
@@ -60,10 +61,13 @@ class BatchModel(LinearModel):
             one_blas_thread(),
         ):
             schema = session.runtime.dataset.schema
+            if is_wide(schema):
+                raise ValueError(NO_SUMS)
             if schema.categorical or hasattr(self, "encoding_"):
                 raise TypeError(NO_BATCHES)
             if before is not None:
                 check_targets(self, schema)
+                check_sums(before)
             gram: Gram = session.solve("gram", OnePass(GRAM)).summary
             if before is not None:
                 gram = merge_grams(copied(before.gram), gram)
@@ -89,6 +93,8 @@ class BatchModel(LinearModel):
         if hasattr(self, "encoding_") or hasattr(other, "encoding_"):
             raise TypeError(NO_BATCHES)
         mine, theirs = self._trained, other._trained
+        check_sums(mine)
+        check_sums(theirs)
         if len(mine.target_names) != len(theirs.target_names):
             raise ValueError(
                 f"the models have {len(mine.target_names)} and {len(theirs.target_names)} targets"
@@ -108,3 +114,14 @@ class BatchModel(LinearModel):
         )
         merged.n_passes_ = self.n_passes_ + other.n_passes_
         return merged
+
+
+def check_sums(trained: Trained) -> None:
+    """Refuse a model that kept no sums of its rows.
+
+    Raises
+    ------
+    ValueError
+    """
+    if trained.gram.weight == 0:
+        raise ValueError(NO_SUMS)

@@ -33,9 +33,10 @@ class LinearRegression(BatchModel):
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
     intercept_ : float or ndarray of shape (n_targets,)
     rank_ : int
-        Of the centred columns.
-    solver_used_ : {"gram", "qr"}
-        What the coefficients were solved from.
+        Of the centred columns; 0 where they are too many to tell.
+    solver_used_ : {"gram", "qr", "lbfgs"}
+        What the coefficients were solved from; more than 10,000 columns (of CSR 2,000) are iterated
+        over instead.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X had column names.
