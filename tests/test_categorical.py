@@ -1,7 +1,9 @@
 """Categorical columns: codes that stand for a one-hot matrix, in kernels and in whole fits."""
 
+from pathlib import Path
 from typing import Any
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import OneHotEncoder
 
+import flowml
 from flowml.cluster import KMeans
 from flowml.datasets import adult
 from flowml.kernels.level_weights import LEVEL_WEIGHTS
@@ -131,7 +134,7 @@ def test_a_frame_with_labels_equals_its_one_hot_matrix(drop: str) -> None:
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-6)
     np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-5)
     np.testing.assert_allclose(
-        model.predict_proba(frame).to_numpy(), peer.predict_proba(dense), atol=1e-7
+        model.predict_proba(frame), peer.predict_proba(dense), atol=1e-7
     )
 
 
@@ -212,3 +215,97 @@ def test_ridge_gives_every_label_a_coefficient() -> None:
     np.testing.assert_allclose(model.coef_, SklearnRidge(alpha=2.0).fit(dense, y).coef_, atol=1e-8)
     with pytest.raises(TypeError, match="batches with categorical columns"):
         Ridge().partial_fit(frame, y)
+
+
+def lazy_sources(folder: Path) -> dict[str, tuple[Any, Any]]:
+    """Return the Adult data as everything lazy that has categories."""
+    frame = pd.read_parquet(adult())
+    plain = frame.assign(**{name: frame[name].astype(str) for name in ("sex", "race", "income")})
+    plain[["age", "sex", "race", "income"]].to_csv(folder / "adult.csv", index=False)
+    plain[["age", "sex", "race", "income"]].to_parquet(folder / "plain.parquet")
+    chosen = ["age", "sex", "race"]
+    lazy = dd.from_pandas(frame[[*chosen, "income"]], npartitions=3)
+    uneven = lazy.map_partitions(_own_categories, meta=lazy._meta)
+    files = {"target": "income", "features": chosen}
+    text = {**files, "categorical": ["sex", "race"]}
+    return {
+        "Parquet": (flowml.read_parquet(adult(), **files), None),
+        "Parquet text": (flowml.read_parquet(folder / "plain.parquet", **text), None),
+        "CSV": (flowml.read_csv(folder / "adult.csv", **text), None),
+        "Dask": (lazy[chosen], lazy["income"]),
+        "Dask, uneven": (uneven[chosen], uneven["income"]),
+    }
+
+
+def _own_categories(part: pd.DataFrame) -> pd.DataFrame:
+    """Number the labels in another order in each partition."""
+    turned = part["race"].cat.reorder_categories(part["race"].cat.categories[::-1])
+    return part.assign(race=turned.cat.remove_unused_categories())
+
+
+def test_lazy_categories_equal_a_frame_in_memory(tmp_path: Path) -> None:
+    frame = pd.read_parquet(adult())
+    X, y = frame[["age", "sex", "race"]], frame["income"].astype(str)
+    expected = LogisticRegression(tol=1e-8).fit(X, y)
+    for name, (rows, target) in lazy_sources(tmp_path).items():
+        model = LogisticRegression(tol=1e-8).fit(rows, target)
+        np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6, err_msg=name)
+        labels = np.asarray(model.predict(rows).compute())
+        assert (labels == expected.predict(X).to_numpy()).all(), name
+
+
+def test_adult_from_parquet_gives_the_same_bits_on_a_cluster(client: Any) -> None:
+    rows = flowml.read_parquet(adult(), target="income")
+    here = LogisticRegression(random_state=0).fit(rows)
+    with flowml.config_context(client=client):
+        there = LogisticRegression(random_state=0).fit(rows)
+    assert (there.coef_ == here.coef_).all()
+    frame = pd.read_parquet(adult())
+    y = frame.pop("income")
+    assert there.classes_.tolist() == ["<=50K", ">50K"]
+    assert there.coef_.shape == (1, 108)
+    in_memory = LogisticRegression(random_state=0).fit(frame, y)
+    np.testing.assert_allclose(there.coef_, in_memory.coef_, atol=1e-6)
+    assert there.score(rows) == pytest.approx(in_memory.score(frame, y), abs=1e-3)
+
+
+def test_lazy_labels_that_the_fit_never_saw_are_named(tmp_path: Path) -> None:
+    frame, y = adult_frame(500)
+    model = LogisticRegression().fit(frame, y)
+    strange = frame.astype({"sex": str}).assign(sex="Robot").astype({"sex": "category"})
+    with pytest.raises(ValueError, match="'sex' holds 'Robot', which the fit never saw"):
+        model.predict(dd.from_pandas(strange, npartitions=2)).compute()
+    with pytest.raises(ValueError, match="give the same columns dtype category"):
+        model.predict(dd.from_pandas(frame.assign(sex=1.0), npartitions=2))
+
+
+def test_text_columns_are_refused_with_a_hint(tmp_path: Path) -> None:
+    plain = pd.DataFrame({"a": ["x", "y"] * 5, "y": np.arange(10.0)})
+    lazy = dd.from_pandas(plain, npartitions=2)
+    with pytest.raises(TypeError, match=r"astype\('category'\)"):
+        Ridge().fit(lazy[["a"]], lazy["y"])
+    plain.to_parquet(tmp_path / "plain.parquet")
+    with pytest.raises(TypeError, match=r"categorical=\['a'\]"):
+        flowml.read_parquet(tmp_path / "plain.parquet", target="y")
+
+
+def test_a_survey_of_categories_survives_a_checkpoint(tmp_path: Path) -> None:
+    rows = flowml.read_parquet(adult(), target="income", features=["age", "sex", "race"])
+    with flowml.config_context(checkpoint=tmp_path, checkpoint_seconds=0):
+        first = LogisticRegression(random_state=0).fit(rows)
+    with flowml.config_context(checkpoint=tmp_path, resume=True):
+        again = LogisticRegression(random_state=0).fit(rows)
+    assert (first.coef_ == again.coef_).all()
+
+
+def test_more_levels_than_a_matrix_of_products_could_hold() -> None:
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 5000, (20_000, 4))
+    frame = pd.DataFrame({f"c{j}": pd.Categorical(codes[:, j]) for j in range(4)})
+    effects = random.standard_normal((4, 5000))
+    y = sum(effects[j, codes[:, j]] for j in range(4)) + 0.1 * random.standard_normal(20_000)
+    model = Ridge(alpha=1.0).fit(frame, y)
+    assert model.solver_used_ == "lbfgs"
+    one_hot_rows = OneHotEncoder().fit_transform(frame)
+    peer = SklearnRidge(alpha=1.0, solver="sparse_cg", tol=1e-12).fit(one_hot_rows, y)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-4)

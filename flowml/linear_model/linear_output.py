@@ -49,5 +49,6 @@ class LinearOutput(RegressorMixin, PassEstimator):
         check_is_fitted(self)
         dataset = adopt(self, X, y, sample_weight, self.needs, reset=False)
         coef = np.atleast_2d(self.coef_).astype(np.float64)
-        predictor = Predictor(coef, np.atleast_1d(np.asarray(self.intercept_, np.float64)))
+        intercept = np.atleast_1d(np.asarray(self.intercept_, np.float64))
+        predictor = Predictor(coef, intercept, getattr(self, "encoding_", None))
         return float(r_squared(self._summarise(dataset, SQUARED_ERROR, predictor)).mean())
