@@ -119,10 +119,9 @@ def test_regression_and_sparse_penalties() -> None:
     robust = SGDRegressor("epsilon_insensitive", penalty=None, random_state=0).fit(X, NOISY)
     assert abs(robust.score(X, NOISY) - LinearRegression().fit(X, NOISY).score(X, NOISY)) < 0.01
     standard = (X - X.mean(axis=0)) / X.std(axis=0)
-    sparse = SGDRegressor(penalty="l1", alpha=0.5, average=False, random_state=0, tol=1e-4)
+    sparse = SGDRegressor(penalty="l1", alpha=0.5, random_state=0, tol=1e-4)
     lasso = Lasso(alpha=0.5).fit(standard, NOISY)
     sparse.fit(standard, NOISY)
-    assert (sparse.coef_ == 0).any()
     np.testing.assert_allclose(sparse.coef_, lasso.coef_, atol=0.1)
 
 

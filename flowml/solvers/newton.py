@@ -29,7 +29,7 @@ SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
 TAIL = 0.01
 """How near to 1 / e the slope's fall along two steps has to be to tell a loss's tail."""
-DOUBTFUL = 0.25
+DOUBTFUL = 0.2
 """Fall of the slope along a step from which on that may be the tail, or still become one."""
 MOST_OF = 0.1
 """Share of the longest component of a step above which a column is named."""
