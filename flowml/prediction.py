@@ -16,7 +16,7 @@ from flowml.data.map_rows import map_rows
 from flowml.estimator import check_kinds, validate_mixed, validate_schema
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.one_hot import Encoding, OneHot
-from flowml.kernels.rows import Matrix, is_sparse
+from flowml.kernels.rows import Array, Matrix, is_sparse
 
 NO_CATEGORIES = (
     "X has no categorical columns, but the model was fitted to {}: give a frame with columns of "
@@ -90,6 +90,24 @@ def apply(
     if is_lazy(X):
         return map_rows(X, rows)
     return rows.result(X, index)
+
+
+def apply_by_class(estimator: Any, X: Any, function: RowFunction, classes: Array) -> Any:
+    """Apply a function of rows that has a column for each class.
+
+    Rows in memory give an array even where they are a frame: scikit-learn's scorers and
+    meta-estimators take the columns out by their numbers. Lazy frames give lazy frames, with the
+    classes' names.
+
+    Parameters
+    ----------
+    estimator, X, function
+        As for `apply`.
+    classes : ndarray of labels
+    """
+    names = [str(label) for label in classes]
+    result = apply(estimator, X, function, names, len(names))
+    return result.to_numpy() if isinstance(result, pd.DataFrame) else result
 
 
 def _validated(estimator: Any, X: Any) -> Any:

@@ -133,9 +133,7 @@ def test_a_frame_with_labels_equals_its_one_hot_matrix(drop: str) -> None:
     peer = SklearnLogisticRegression(solver="newton-cholesky", tol=1e-10).fit(dense, y)
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-6)
     np.testing.assert_allclose(model.intercept_, peer.intercept_, atol=1e-5)
-    np.testing.assert_allclose(
-        model.predict_proba(frame), peer.predict_proba(dense), atol=1e-7
-    )
+    np.testing.assert_allclose(model.predict_proba(frame), peer.predict_proba(dense), atol=1e-7)
 
 
 def test_a_coarse_start_with_labels_ends_where_the_plain_fit_ends() -> None:

@@ -222,7 +222,7 @@ def test_a_ridge_penalty_by_its_formula(X, binary):
     C = 0.02
     model = LogisticRegression(C=C, tol=1e-8).fit(X, binary)
     Z = sm.add_constant(X).to_numpy()
-    p = model.predict_proba(X).to_numpy()[:, 1]
+    p = np.asarray(model.predict_proba(X))[:, 1]
     H = (Z * (p * (1 - p))[:, np.newaxis]).T @ Z
     A = np.linalg.inv(H + np.diag([0, 1, 1, 1, 1]) / C)
     summary = model.summary()
@@ -235,7 +235,7 @@ def test_a_ridge_penalty_on_three_classes_by_its_formula(X, several):
     C = 0.02
     model = LogisticRegression(C=C, tol=1e-8).fit(X, several)
     Z = sm.add_constant(X).to_numpy()
-    p = model.predict_proba(X).to_numpy()
+    p = np.asarray(model.predict_proba(X))
     bend = p[:, :, np.newaxis] * (np.eye(3) - p[:, np.newaxis, :])
     H = np.einsum("njk,na,nb->jakb", bend, Z, Z).reshape(15, 15)
     A = np.linalg.pinv(H + np.diag(np.tile([0, 1, 1, 1, 1], 3)) / C, rcond=1e-12, hermitian=True)

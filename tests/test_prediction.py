@@ -17,10 +17,12 @@ import pytest
 import scipy.sparse as sp
 from distributed import Client
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.model_selection import cross_val_score
 
 import flowml
 from flowml.data.adopt import adopt_lazy
-from flowml.linear_model import LinearRegression
+from flowml.linear_model import LinearRegression, LogisticRegression
 from flowml.prediction import apply
 from flowml.preprocessing import StandardScaler
 
@@ -218,3 +220,16 @@ def test_many_chunks_are_described_quickly() -> None:
     dataset = adopt_lazy(many)
     assert len(dataset.parts) == 1000
     assert len(pickle.dumps([part.source for part in dataset.parts])) < 1000 * 300
+
+
+def test_probabilities_of_a_frame_are_an_array_that_scikit_learns_scorers_take() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.standard_normal((120, 2)), columns=["a", "b"])
+    y = np.where(frame["a"] + random.standard_normal(120) > 0, "yes", "no")
+    model = LogisticRegression().fit(frame, y)
+    assert isinstance(model.predict_proba(frame), np.ndarray)
+    scores = cross_val_score(model, frame, y, scoring="neg_log_loss", cv=3)
+    peer = cross_val_score(SklearnLogisticRegression(), frame, y, scoring="neg_log_loss", cv=3)
+    np.testing.assert_allclose(scores, peer, atol=1e-5)
+    lazy = model.predict_proba(dd.from_pandas(frame, npartitions=2))
+    assert list(lazy.columns) == ["no", "yes"]

@@ -32,14 +32,14 @@ def summarise(ask: Encoding, rows: Rows) -> Gram:
         columns.add_products(weight, shift, products)
         count += float(np.count_nonzero(weight))
         log_weight += float(np.log(weight[weight > 0]).sum())
-    weight = float(products[-1, -1])
-    if weight == 0:
+    total = float(products[-1, -1])
+    if total == 0:
         return nothing(n_columns)
-    offset = products[-1, :-1] / weight
-    scatter = products[:-1, :-1] - weight * np.outer(offset, offset)
+    offset = products[-1, :-1] / total
+    scatter = products[:-1, :-1] - total * np.outer(offset, offset)
     order = _targets_last(n_numeric, targets, n_columns)
     mean = (shift + offset)[order]
-    return Gram(count, weight, log_weight, mean, scatter[np.ix_(order, order)])
+    return Gram(count, total, log_weight, mean, scatter[np.ix_(order, order)])
 
 
 MIXED_GRAM = Fold(summarise, merge)

@@ -12,7 +12,7 @@ from flowml.kernels.labels import LabelWeights
 from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
 from flowml.metrics.scorers import OF_CLASSIFIER
-from flowml.prediction import apply
+from flowml.prediction import apply, apply_by_class
 
 
 class LabelOutput(ClassifierMixin, PassEstimator):
@@ -32,17 +32,14 @@ class LabelOutput(ClassifierMixin, PassEstimator):
 
         Returns
         -------
-        array, Series or DataFrame of shape (n_rows,), or (n_rows, n_classes) for three or more
+        array or Series of shape (n_rows,); for three classes or more array of shape
+        (n_rows, n_classes), a Dask frame for one
         """
         check_is_fitted(self)
-        names, several = self._class_names(), len(self.coef_) > 1
-        return apply(
-            self,
-            X,
-            partial(linear, self.coef_, self.intercept_),
-            names if several else None,
-            len(self.coef_) if several else None,
-        )
+        function = partial(linear, self.coef_, self.intercept_)
+        if len(self.coef_) > 1:
+            return apply_by_class(self, X, function, self.classes_)
+        return apply(self, X, function)
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class of each row.
@@ -95,9 +92,6 @@ class LabelOutput(ClassifierMixin, PassEstimator):
                 f"{type(self).__name__}(class_weight={weights!r}): class_weight must be a dict of "
                 "label to weight, 'balanced' or None"
             )
-
-    def _class_names(self) -> list[str]:
-        return [str(label) for label in self.classes_]
 
 
 def most_probable(coef: Array, intercept: Array, classes: Array, X: Any) -> Array:

@@ -19,7 +19,7 @@ from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.parameters import check_number
 from flowml.penalties.elastic_net import ElasticNet
-from flowml.prediction import apply
+from flowml.prediction import apply_by_class
 
 
 class LogisticRegression(GlmSummary, LinearClassifier):
@@ -127,11 +127,11 @@ class LogisticRegression(GlmSummary, LinearClassifier):
 
         Returns
         -------
-        array or DataFrame of shape (n_rows, n_classes)
+        array of shape (n_rows, n_classes), a Dask frame for one
         """
         check_is_fitted(self)
         function = partial(probabilities, self.coef_, self.intercept_)
-        return apply(self, X, function, self._class_names(), len(self.classes_))
+        return apply_by_class(self, X, function, self.classes_)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of `predict_proba`."""

@@ -23,7 +23,7 @@ from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
 from flowml.losses.squared import SquaredLoss
 from flowml.parameters import check_choice
-from flowml.prediction import apply
+from flowml.prediction import apply_by_class
 
 LOSSES: dict[str, Callable[[], Loss]] = {
     "hinge": HingeLoss,
@@ -208,11 +208,11 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
 
         Returns
         -------
-        array or DataFrame of shape (n_rows, n_classes)
+        array of shape (n_rows, n_classes), a Dask frame for one
         """
         check_is_fitted(self)
         function = partial(probabilities, self.coef_, self.intercept_)
-        return apply(self, X, function, self._class_names(), len(self.classes_))
+        return apply_by_class(self, X, function, self.classes_)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:

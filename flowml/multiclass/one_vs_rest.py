@@ -22,7 +22,7 @@ from flowml.kernels.rows import Array, Block
 from flowml.linear_model.base import linear
 from flowml.linear_model.label_output import LabelOutput, found_classes
 from flowml.linear_model.logistic_regression import LogisticRegression, probabilities
-from flowml.prediction import RowFunction, apply
+from flowml.prediction import RowFunction, apply, apply_by_class
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.one_pass import OnePass
 
@@ -137,17 +137,13 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
 
         Returns
         -------
-        array, Series or DataFrame of shape (n_rows,), or (n_rows, n_classes) for three or more
+        array or Series of shape (n_rows,); for three classes or more array of shape
+        (n_rows, n_classes), a Dask frame for one
         """
-        names = [str(label) for label in self._fitted_classes()]
-        several = len(self.estimators_) > 1
-        return apply(
-            self,
-            X,
-            self._score_of_rows(),
-            names if several else None,
-            len(names) if several else None,
-        )
+        classes = self._fitted_classes()
+        if len(self.estimators_) > 1:
+            return apply_by_class(self, X, self._score_of_rows(), classes)
+        return apply(self, X, self._score_of_rows())
 
     def predict(self, X: Any) -> Any:
         """Return the class whose estimator is most for it.
@@ -174,10 +170,10 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
 
         Returns
         -------
-        array or DataFrame of shape (n_rows, n_classes)
+        array of shape (n_rows, n_classes), a Dask frame for one
         """
-        names = [str(label) for label in self._fitted_classes()]
-        return apply(self, X, partial(_shares, self.estimators_), names, len(names))
+        function = partial(_shares, self.estimators_)
+        return apply_by_class(self, X, function, self._fitted_classes())
 
     @property
     def _shares_passes(self) -> bool:
