@@ -55,8 +55,7 @@ class Encoding:
     def apply(self, X: Mixed) -> "OneHot":
         """Return the rows' columns; a label that the encoding doesn't know has none."""
         codes = np.empty(X.codes.shape, dtype=np.int32)
-        for j, places in enumerate(once(_places, self, X.levels)):
-            codes[:, j] = places[X.codes[:, j]]
+        _look_up(X.codes, *once(_places, self, X.levels), codes)
         return OneHot(X.dense, codes, self.n_columns)
 
     def unknown(self, X: Mixed) -> list[tuple[str, Any]]:
@@ -69,8 +68,11 @@ class Encoding:
         return found
 
 
-def _places(encoding: Encoding, levels: tuple[Array, ...]) -> list[Array]:
-    """Return the column of each of a block's labels, and behind them that of a missing one."""
+def _places(encoding: Encoding, levels: tuple[Array, ...]) -> tuple[Array, Array]:
+    """Return the column of each of a block's labels, and behind them that of a missing one.
+
+    The categorical columns' tables stand one behind the other; with them come their ends.
+    """
     places = []
     for j, labels in enumerate(encoding.levels):
         code = np.append(np.arange(len(levels[j]), dtype=np.int32), np.int32(MISSING))
@@ -79,7 +81,18 @@ def _places(encoding: Encoding, levels: tuple[Array, ...]) -> list[Array]:
             place[-1] = len(labels)
         place -= encoding.drop_first
         places.append(np.where(place >= 0, place + encoding.starts[j], MISSING).astype(np.int32))
-    return places
+    ends = np.cumsum([len(place) for place in places])
+    return np.concatenate([np.empty(0, np.int32), *places]), ends.astype(np.intp)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(codes: Array, places: Array, ends: Array, out: Array) -> None:
+    """Replace codes by columns; a missing label's is the last of its table."""
+    for i in range(codes.shape[0]):
+        for j in range(codes.shape[1]):
+            code = codes[i, j]
+            first = ends[j - 1] if j > 0 else 0
+            out[i, j] = places[first + code if code >= 0 else ends[j] - 1]
 
 
 @dataclass(frozen=True, eq=False)
