@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from dask.base import tokenize
 from dask.utils import is_dataframe_like
+from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -280,13 +281,19 @@ def validate_mixed(estimator: Any, X: pd.DataFrame, needs: Needs, reset: bool) -
     Raises
     ------
     TypeError
-        If the estimator takes none.
+        If the estimator takes none, or a column is neither numeric nor categorical.
     """
     places = categorical_columns(X)
     if not needs.categorical:
         raise _takes_numbers(estimator, X.columns[places[0]])
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     numeric = X.iloc[:, [place for place in range(X.shape[1]) if place not in places]]
+    for name, kind in numeric.dtypes.items():
+        if not (is_any_real_numeric_dtype(kind) or is_bool_dtype(kind)):
+            raise TypeError(
+                f"column {name!r} has dtype {kind}, not real numbers: make it categorical with "
+                "astype('category'), or leave it out"
+            )
     dtype = np.dtype(np.float64)
     if numeric.shape[1]:
         dtype = check_array(numeric, dtype=[np.float64, np.float32], ensure_all_finite=False).dtype

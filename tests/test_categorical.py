@@ -307,3 +307,10 @@ def test_more_levels_than_a_matrix_of_products_could_hold() -> None:
     one_hot_rows = OneHotEncoder().fit_transform(frame)
     peer = SklearnRidge(alpha=1.0, solver="sparse_cg", tol=1e-12).fit(one_hot_rows, y)
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-4)
+
+
+def test_a_text_column_beside_categorical_ones_is_named() -> None:
+    frame, y = adult_frame(50)
+    frame["sex"] = frame["sex"].astype(str)
+    with pytest.raises(TypeError, match=r"'sex' has dtype .*astype\('category'\)"):
+        LogisticRegression().fit(frame, y)

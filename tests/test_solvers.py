@@ -597,3 +597,12 @@ def test_sums_of_no_rows_are_nothing() -> None:
     assert summary.weight == 0
     assert not summary.proposed.any()
     assert LOSS_GRADIENT(objective.point(nothing), empty, {}).weight == 0
+
+
+def test_a_fit_without_a_seed_repeats_to_the_bit() -> None:
+    random = np.random.default_rng(0)
+    X = random.standard_normal((60_000, 3))
+    y = X @ [1.0, -1.0, 0.5] + random.logistic(size=len(X)) > 0
+    first, second = LogisticRegression().fit(X, y), LogisticRegression().fit(X, y)
+    assert first.n_sample_iter_ > 0
+    np.testing.assert_array_equal(first.coef_, second.coef_)

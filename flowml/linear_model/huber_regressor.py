@@ -54,7 +54,7 @@ class HuberRegressor(LinearRegressor):
     tol : float, default=1e-5
         Stop where the steepest way down, without unit, is at most this.
     random_state : int, RandomState or None, default=None
-        Draws the sample that the solver starts on.
+        Draws the sample that the solver starts on; None is a fixed seed.
 
     Attributes
     ----------

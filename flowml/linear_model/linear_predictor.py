@@ -29,7 +29,7 @@ from flowml.linear_model.convergence import problem_of
 from flowml.linear_model.evidence import Described
 from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver, planned
-from flowml.linear_model.survey import Survey, sample_ask
+from flowml.linear_model.survey import Survey, sample_ask, sample_seed
 from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
@@ -37,8 +37,6 @@ from flowml.penalties.penalty import Penalty
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.objective import Objective
 from flowml.solvers.solver import Solver
-
-SEEDS = 1 << 31
 
 
 class LinearPredictor(PassEstimator):
@@ -106,7 +104,7 @@ class LinearPredictor(PassEstimator):
         self, schema: Schema, n_rows: int | None, describe: bool = False
     ) -> Procedure[Minimum]:
         """Look once, then minimise; keep what a summary is made from if it is to be described."""
-        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        seed = sample_seed(self.random_state)
         labels = self.needs.labels
         check = self._target_check(schema)
         totals = self._target_totals(schema) if describe else None

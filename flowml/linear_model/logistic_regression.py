@@ -53,7 +53,7 @@ class LogisticRegression(GlmSummary, LinearClassifier):
     max_iter : int, default=100
         Most passes after the first.
     random_state : int, RandomState or None, default=None
-        Draws the sample that the solver starts on.
+        Draws the sample that the solver starts on; None is a fixed seed.
     warm_start : bool, default=False
         Start from the coefficients of the fit before.
     categorical : CategoricalEncoding, optional

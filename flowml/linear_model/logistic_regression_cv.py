@@ -18,7 +18,6 @@ from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS
 from flowml.linear_model import survey as first_look
-from flowml.linear_model.linear_predictor import SEEDS
 from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.minimising import (
     SAMPLE_PASSES,
@@ -27,7 +26,7 @@ from flowml.linear_model.minimising import (
     without_features,
 )
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
-from flowml.linear_model.survey import Survey
+from flowml.linear_model.survey import Survey, sample_seed
 from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
 from flowml.parameters import check_integer
@@ -88,7 +87,7 @@ class LogisticRegressionCV(LogisticRegression):
         Most passes of the fits.
     class_weight : dict, "balanced" or None, default=None
     random_state : int, RandomState or None, default=None
-        Draws the samples that solvers start on.
+        Draws the samples that solvers start on; None is a fixed seed.
 
     Attributes
     ----------
@@ -199,7 +198,7 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _searching(self, splitter: Splitter, schema: Schema, n_rows: int | None) -> Procedure[None]:
         splits = yield from draw_splits(splitter, n_rows)
-        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        seed = sample_seed(self.random_state)
         surveys = yield from self._surveys(splits, schema, seed)
         grid = list(product(self._ratios(), self._costs()))
         trials = [

@@ -13,10 +13,10 @@ from flowml.drive.stage import Stage
 from flowml.kernels.linear_loss import LOSS_GRADIENT, SLICE_BYTES, Point, Target
 from flowml.kernels.sample import SAMPLE
 from flowml.linear_model.evidence import Described
-from flowml.linear_model.linear_predictor import SEEDS, LinearPredictor
+from flowml.linear_model.linear_predictor import LinearPredictor
 from flowml.linear_model.minimising import STAGE, Minimum, Options, without_features
+from flowml.linear_model.survey import SEEDS, Survey, sample_ask
 from flowml.linear_model.survey import STAGE as SURVEY
-from flowml.linear_model.survey import Survey, sample_ask
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.objective import Objective

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
@@ -18,6 +19,7 @@ from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
 
 STAGE = "survey"
+SEEDS = 1 << 31
 SAMPLE_BYTES = 32 << 20
 FEWEST_ROWS, ROWS_PER_COLUMN = 10_000, 40
 SHARE = 0.05
@@ -117,6 +119,16 @@ def survey(
     levels = found["levels"].summary if schema.categorical else None
     own = found["totals"].summary if totals is not None else None
     return Survey(sample.rows, sample.weight, block, center, spread, counts, levels, own)
+
+
+def sample_seed(random_state: Any) -> int:
+    """Return the seed of the sample's draw; a fixed one for None, so that fits repeat to the bit.
+
+    Which rows are drawn sets where a solver starts, not what it finds.
+    """
+    if random_state is None:
+        return 0
+    return int(check_random_state(random_state).randint(SEEDS))
 
 
 def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:

@@ -280,7 +280,11 @@ def model_step(objective: Objective, evaluation: Evaluation, theta: Array, tol: 
         else:
             step[kept] = -_solve(bend, slope)
         return step.reshape(theta.shape)
-    assert isinstance(penalty, ElasticNet)
+    if not isinstance(penalty, ElasticNet):
+        raise TypeError(
+            f"Newton's method takes elastic nets, not a {type(penalty).__name__}: "
+            "use solver='fista'"
+        )
     target = H @ theta.ravel() - g.ravel()
     prices = _prices(penalty, theta, kept)
     inner = 0.01 * tol * evaluation.noise

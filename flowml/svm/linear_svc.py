@@ -52,7 +52,7 @@ class LinearSVC(WithKinks, LinearClassifier):
         By which rows' weights are multiplied, by label; "balanced" gives each class the same
         total weight.
     random_state : int, RandomState or None, default=None
-        Draws the sample that the solver starts on.
+        Draws the sample that the solver starts on; None is a fixed seed.
     max_iter : int, default=1000
         Most passes after the first.
     warm_start : bool, default=False

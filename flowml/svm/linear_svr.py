@@ -46,7 +46,7 @@ class LinearSVR(LinearOutput, WithKinks):
         By default the first.
     fit_intercept : bool, default=True
     random_state : int, RandomState or None, default=None
-        Draws the sample that the solver starts on.
+        Draws the sample that the solver starts on; None is a fixed seed.
     max_iter : int, default=1000
         Most passes after the first.
     warm_start : bool, default=False
