@@ -172,8 +172,8 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         -------
         array of shape (n_rows, n_classes), a Dask frame for one
         """
-        function = partial(_shares, self.estimators_)
-        return apply_by_class(self, X, function, self._fitted_classes())
+        classes = self._fitted_classes()
+        return apply_by_class(self, X, partial(_shares, self.estimators_), classes)
 
     @property
     def _shares_passes(self) -> bool:
