@@ -1,13 +1,11 @@
-"""The loop: ask, pass, step, until done. The same for every solver and every runtime."""
+"""What goes around the loop: states that are saved, events, and errors that name a row."""
 
-import time
 from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import CheckpointWritten, Event, PassCompleted, StageStarted
-from flowml.kernels.fold import Summary
 from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
-from flowml.runtimes.runtime import Runtime
+from flowml.runtimes.runtime import NonFiniteError, Runtime, Turn
 from flowml.solvers.solver import RowError, Solver, State
 
 
@@ -48,17 +46,20 @@ class Training:
         state, before = (solver.init(), self.n_passes) if saved is None else saved
         self.n_passes = max(self.n_passes, before)
         self._emit(StageStarted(stage, solver.max_passes, self.n_passes))
-        while not solver.done(state):
-            started = time.perf_counter()
-            summary = self.runtime.one_pass(solver.fold, solver.ask(state))
-            if not solver.fold.finite(summary):
-                raise ValueError(self._name_nonfinite(not solver.fold.takes_nan))
-            state = self._step(solver, state, summary)
-            self.n_passes += 1
-            completed = self._completed(stage, solver, state, time.perf_counter() - started)
-            self._checkpoint.note(stage, state, completed)
-            self._emit(completed)
-            self.save(force=solver.done(state))
+        try:
+            for advance in self.runtime.iterate(solver, state):
+                state = advance.state
+                for turn in advance.turns:
+                    self.n_passes += 1
+                    completed = self._completed(stage, turn)
+                    self._checkpoint.note(stage, state, completed)
+                    self._emit(completed)
+                self.save(force=solver.done(state))
+        except NonFiniteError as error:
+            raise ValueError(self._name_nonfinite(not error.takes_nan)) from None
+        except RowError as error:
+            where = self._name_row(error.block, error.row)
+            raise ValueError(f"{error.found} in {where}: {error.needs}") from None
         return state
 
     @property
@@ -73,24 +74,17 @@ class Training:
             self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
         return written
 
-    def _step(self, solver: Solver, state: State, summary: Summary) -> State:
-        try:
-            return solver.step(state, summary)
-        except RowError as error:
-            where = self._name_row(error.block, error.row)
-            raise ValueError(f"{error.found} in {where}: {error.needs}") from None
-
     def _name_row(self, block: int, row: int) -> str:
         """Name a row counted from the start of a block."""
         dataset = self.runtime.dataset
         block, row = dataset.find_row(block, row)
         return f"{dataset.name_block(block)}, row {row} of the block"
 
-    def _completed(self, stage: str, solver: Solver, state: State, seconds: float) -> PassCompleted:
-        dataset, (objective, change) = self.runtime.dataset, solver.progress(state)
+    def _completed(self, stage: str, turn: Turn) -> PassCompleted:
+        dataset, (objective, change) = self.runtime.dataset, turn.progress
         rows, nbytes = (-1 if size is None else size for size in (dataset.n_rows, dataset.nbytes))
         return PassCompleted(
-            stage, self.n_passes, float(objective), float(change), seconds, rows, nbytes
+            stage, self.n_passes, float(objective), float(change), turn.seconds, rows, nbytes
         )
 
     def _name_nonfinite(self, nan_counts: bool) -> str:

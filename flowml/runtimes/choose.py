@@ -7,12 +7,8 @@ from distributed import Client, default_client
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
-from flowml.runtimes.dataflow import (
-    cluster_workers,
-    open_dataflow,
-    open_dataflow_here,
-    place_on_cluster,
-)
+from flowml.runtimes.cluster import cluster_workers, place_on_cluster
+from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process

@@ -3,33 +3,29 @@
 The graph runs on whichever Dask scheduler is active: a distributed client's, or the threaded one.
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
-from typing import Any
 
 from dask.base import compute
 from dask.delayed import Delayed
-from dask.highlevelgraph import HighLevelGraph
-from distributed import Client, Future, futures_of
+from distributed import Client
 
 from flowml.config import Config
-from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
-from flowml.runtimes.graphs import Key, pass_graph, shard_graph, shard_key, unique_token
-from flowml.runtimes.placement import Placement, Worker, place
-from flowml.runtimes.runtime import Runtime
-from flowml.runtimes.shard import Leaf, Shard, make_shard
+from flowml.runtimes.cluster import fetch, place_on_cluster
+from flowml.runtimes.graphs import pass_graph, shard_graph, shard_key, unique_token
+from flowml.runtimes.held import HeldShards
+from flowml.runtimes.passes import iterate
+from flowml.runtimes.placement import Placement, place
+from flowml.runtimes.runtime import Advance, Runtime
+from flowml.runtimes.shard import Leaf, Shard
 from flowml.runtimes.threads import ThreadsRuntime, this_process
+from flowml.solvers.solver import Solver, State
 
 RESTORES = 3
 """Times in a row that a pass may find rows lost which only this process has, before it gives up."""
-WAIT_FOR_WORKERS = 60
-"""Seconds."""
-TAKEN_IN_AFTER = 1.0
-"""Seconds within which a scheduler has taken in the graph of a pass: milliseconds, if not busy."""
 
 
 class StreamedRuntime:
@@ -58,6 +54,10 @@ class StreamedRuntime:
         result = pass_graph(self._shards, self.placement, self._token, token, fold, ask)
         return compute(result)[0] if self._client is None else fetch(self._client, result)
 
+    def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Run the loop here, a graph for each pass."""
+        return iterate(self.one_pass, solver, state)
+
     def close(self) -> None:
         """Nothing is held between passes."""
 
@@ -77,8 +77,7 @@ class DataflowRuntime:
         self.placement = placement
         self._client = client
         self._passes = 0
-        self._token = ""
-        self._shards: dict[Key, Future[Any]] = {}
+        self._held: HeldShards | None = None
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary; the first pass brings the shards along.
@@ -92,17 +91,16 @@ class DataflowRuntime:
             If the rows are lost time after time.
         """
         for _ in range(RESTORES):
-            if not self._shards:
-                self._hold()
+            if self._held is None:
+                self._held = HeldShards(self.dataset, self.placement, self._client)
             self._passes += 1
-            token = f"{self._token}-{self._passes}"
-            layer = f"shards-{self._token}"
-            shards = HighLevelGraph({layer: self._shards}, {layer: set()})
+            token = f"{self._held.token}-{self._passes}"
             try:
-                result = pass_graph(shards, self.placement, self._token, token, fold, ask)
+                shards = self._held.graph
+                result = pass_graph(shards, self.placement, self._held.token, token, fold, ask)
                 return fetch(self._client, result)
             except CancelledError as error:
-                if self.dataset.is_lazy or not self._is_lost():
+                if self.dataset.is_lazy or not self._held.is_lost():
                     raise RuntimeError(
                         f"pass {self._passes} was cancelled on the cluster ({error}): its data "
                         "were cancelled, or held by a worker that is gone and can't be made again"
@@ -114,93 +112,15 @@ class DataflowRuntime:
             "(memory_limit is the usual cause)"
         )
 
+    def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Run the loop here, a graph for each pass."""
+        return iterate(self.one_pass, solver, state)
+
     def close(self) -> None:
         """Release the shards, even those that an exception's traceback still refers to."""
-        for future in self._shards.values():
-            future.release()
-        self._shards = {}
-
-    def _hold(self) -> None:
-        """Bring the shards to the workers."""
-        self._token = unique_token()
-        keys = [shard_key(self._token, number) for number in range(len(self.placement.shards))]
-        self._shards = {key: Future(key, self._client) for key in keys}
-        try:
-            if self.dataset.is_lazy:
-                graph = shard_graph(self.dataset, self.placement, self._token)
-                self._client.persist([Delayed(key, graph) for key in keys])
-            else:
-                self._send(keys)
-        except BaseException:
-            forget(self._client, list(self._shards.values()))
-            raise
-
-    def _send(self, keys: Sequence[Key]) -> None:
-        """Send rows that are in this process, which no graph could hold without a copy."""
-        for key, plan in zip(keys, self.placement.shards, strict=True):
-            shard = make_shard(self.placement.sources(self.dataset, plan.leaves), True, True)
-            self._client.scatter({key: shard}, workers=[plan.worker])
-
-    def _is_lost(self) -> bool:
-        return any(future.cancelled() for future in self._shards.values())
-
-
-def fetch(client: Client, result: Delayed) -> Any:
-    """Compute one result on the cluster; whatever interrupts that cancels it there.
-
-    The key is named first: an interrupt may come before `Client.compute` returns its future.
-    """
-    named: Future[Any] = Future(result.key, client)
-    try:
-        return client.compute(result).result()
-    except BaseException:
-        forget(client, [named])
-        raise
-    finally:
-        named.release()
-
-
-def forget(client: Client, futures: Sequence[Future[Any]]) -> None:
-    """Cancel what a client has asked for, even where an exception's traceback refers to it.
-
-    A scheduler takes graphs in on the side. Cancelling sooner would miss their keys, which then
-    stayed: hence the wait, for as long as they aren't done anyway.
-    """
-    deadline = time.monotonic() + TAKEN_IN_AFTER
-    try:
-        while time.monotonic() < deadline and not all(future.done() for future in futures):
-            time.sleep(0.01)
-    finally:
-        client.cancel(list(futures))
-
-
-def cluster_workers(client: Client) -> list[Worker]:
-    """Describe the cluster's workers, in a fixed order, waiting for the first if there is none.
-
-    Raises
-    ------
-    TimeoutError
-        If none comes.
-    """
-    client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
-    info = client.scheduler_info(n_workers=-1)["workers"]
-    return [
-        Worker(address, facts["nthreads"], facts["memory_limit"])
-        for address, facts in sorted(info.items())
-    ]
-
-
-def holders(dataset: Dataset, client: Client) -> dict[int, str]:
-    """Tell where the parts are whose X is in the workers' memory already."""
-    futures = {f.key: f for c in dataset.collections[:1] for f in futures_of(c)}
-    if not futures:
-        return {}
-    where = client.who_has(list(futures.values()))
-    found = {}
-    for number, part in enumerate(dataset.parts):
-        if isinstance(part.source, DaskKeys) and (sites := where.get(part.source.X)):
-            found[number] = min(sites)
-    return found
+        if self._held is not None:
+            self._held.release()
+        self._held = None
 
 
 def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
@@ -209,11 +129,6 @@ def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
     if dataset.collections and not placement.keep:
         return StreamedRuntime(dataset, placement, client)
     return DataflowRuntime(dataset, placement, client)
-
-
-def place_on_cluster(dataset: Dataset, client: Client, keep: bool | None) -> Placement:
-    """Decide what goes where on the workers that there are now."""
-    return place(dataset, cluster_workers(client), keep, holders(dataset, client))
 
 
 def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:

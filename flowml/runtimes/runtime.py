@@ -1,10 +1,56 @@
 """The runtime: whoever holds the shards and adds the summaries up."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.placement import Placement
+from flowml.solvers.solver import Progress, Solver, State
+
+
+class Turn(NamedTuple):
+    """One pass that is done.
+
+    Attributes
+    ----------
+    progress : Progress
+        Of the state after it.
+    seconds : float
+        Wall time of the pass and its step.
+    """
+
+    progress: Progress
+    seconds: float
+
+
+class Advance(NamedTuple):
+    """How far a solver has come since a runtime last told.
+
+    Attributes
+    ----------
+    state : State
+        After the last of the turns.
+    turns : tuple of Turn
+        A runtime whose loop runs elsewhere tells of many at once.
+    """
+
+    state: State
+    turns: tuple[Turn, ...]
+
+
+class NonFiniteError(ArithmeticError):
+    """Rows hold a NaN or infinity that a fold can't take; the loop says where.
+
+    Parameters
+    ----------
+    takes_nan : bool
+        Whether NaN is a missing value there, so that only infinity can be at fault.
+    """
+
+    def __init__(self, takes_nan: bool) -> None:
+        super().__init__(takes_nan)
+        self.takes_nan = takes_nan
 
 
 class Runtime(Protocol):
@@ -20,6 +66,15 @@ class Runtime(Protocol):
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Summarise all rows once."""
+
+    def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Ask, pass and step until the solver is done, telling of it on the way.
+
+        Raises
+        ------
+        NonFiniteError
+            If a pass gives a summary that its fold calls not finite.
+        """
 
     def close(self) -> None:
         """Let go of everything: nothing outlives the fit."""

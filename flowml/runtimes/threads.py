@@ -1,7 +1,7 @@
 """Passes on this process's threads: no scheduler round trip, for data in this process or files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,11 +11,45 @@ from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.kernels.scratch import keep_scratch
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import available_memory
+from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, Worker, place
+from flowml.runtimes.runtime import Advance
 from flowml.runtimes.shard import Leaf, make_shard, summarise_leaves
 from flowml.runtimes.tree import Nodes, join, root
+from flowml.solvers.solver import Solver, State
 
 GROUPS_PER_THREAD = 8
+
+
+class Crew:
+    """Threads of this process that go over its leaves together.
+
+    Parameters
+    ----------
+    leaves : list of Leaf
+    n_threads : int
+    """
+
+    def __init__(self, leaves: list[Leaf], n_threads: int) -> None:
+        self._groups = group(leaves, n_threads)
+        self._pool: ThreadPoolExecutor | None = None
+        if n_threads > 1 and len(self._groups) > 1:
+            self._pool = ThreadPoolExecutor(n_threads, "flowml", keep_scratch)
+
+    def summarise(self, fold: Fold, ask: Ask) -> Nodes:
+        """Summarise the groups of leaves on the threads, and join their subtrees."""
+
+        def summarise(leaves: list[Leaf]) -> Nodes:
+            return summarise_leaves(leaves, fold, ask)
+
+        run = map if self._pool is None else self._pool.map
+        return join(run(summarise, self._groups), fold)
+
+    def close(self) -> None:
+        """Stop the threads and drop the blocks."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._groups = []
 
 
 class ThreadsRuntime:
@@ -41,31 +75,24 @@ class ThreadsRuntime:
         self.placement = placement
         self._n_threads = n_threads
         self._load = load
-        self._groups: list[list[Leaf]] = []
-        self._pool: ThreadPoolExecutor | None = None
+        self._crew: Crew | None = None
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
-        """Summarise the groups of leaves on the threads, then merge along the fixed tree."""
-
-        def summarise(leaves: list[Leaf]) -> Nodes:
-            return summarise_leaves(leaves, fold, ask)
-
-        if not self._groups:
-            self._start()
+        """Summarise the leaves on the threads, then merge along the fixed tree."""
+        if self._crew is None:
+            self._crew = Crew(self._load(), self._n_threads)
         with one_blas_thread():
-            run = map if self._pool is None else self._pool.map
-            return root(join(run(summarise, self._groups), fold), fold)
+            return root(self._crew.summarise(fold, ask), fold)
+
+    def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Run the loop here."""
+        return iterate(self.one_pass, solver, state)
 
     def close(self) -> None:
         """Stop the threads and drop the blocks."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        self._groups = []
-
-    def _start(self) -> None:
-        self._groups = group(self._load(), self._n_threads)
-        if self._n_threads > 1 and len(self._groups) > 1:
-            self._pool = ThreadPoolExecutor(self._n_threads, "flowml", keep_scratch)
+        if self._crew is not None:
+            self._crew.close()
+        self._crew = None
 
 
 def group(leaves: list[Leaf], n_threads: int) -> list[list[Leaf]]:

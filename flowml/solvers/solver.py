@@ -37,11 +37,15 @@ class RowError(ValueError):
     """
 
     def __init__(self, found: str, block: int, row: int, needs: str) -> None:
-        super().__init__(f"{found} in block {block}, row {row} of the block: {needs}")
+        super().__init__(found, block, row, needs)
         self.found = found
         self.block = block
         self.row = row
         self.needs = needs
+
+    def __str__(self) -> str:
+        """Say what is wrong where, and what would be right."""
+        return f"{self.found} in block {self.block}, row {self.row} of the block: {self.needs}"
 
 
 class Solver(Protocol):

@@ -1,0 +1,80 @@
+"""What runtimes ask of a Dask cluster: who is there, who holds what, and one result."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dask.delayed import Delayed
+from distributed import Client, Future, futures_of
+
+from flowml.data.block_source import DaskKeys
+from flowml.data.dataset import Dataset
+from flowml.runtimes.placement import Placement, Worker, place
+
+WAIT_FOR_WORKERS = 60
+"""Seconds."""
+TAKEN_IN_AFTER = 1.0
+"""Seconds within which a scheduler has taken in the graph of a pass: milliseconds, if not busy."""
+
+
+def cluster_workers(client: Client) -> list[Worker]:
+    """Describe the cluster's workers, in a fixed order, waiting for the first if there is none.
+
+    Raises
+    ------
+    TimeoutError
+        If none comes.
+    """
+    client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
+    info = client.scheduler_info(n_workers=-1)["workers"]
+    return [
+        Worker(address, facts["nthreads"], facts["memory_limit"])
+        for address, facts in sorted(info.items())
+    ]
+
+
+def holders(dataset: Dataset, client: Client) -> dict[int, str]:
+    """Tell where the parts are whose X is in the workers' memory already."""
+    futures = {f.key: f for c in dataset.collections[:1] for f in futures_of(c)}
+    if not futures:
+        return {}
+    where = client.who_has(list(futures.values()))
+    found = {}
+    for number, part in enumerate(dataset.parts):
+        if isinstance(part.source, DaskKeys) and (sites := where.get(part.source.X)):
+            found[number] = min(sites)
+    return found
+
+
+def place_on_cluster(dataset: Dataset, client: Client, keep: bool | None) -> Placement:
+    """Decide what goes where on the workers that there are now."""
+    return place(dataset, cluster_workers(client), keep, holders(dataset, client))
+
+
+def fetch(client: Client, result: Delayed) -> Any:
+    """Compute one result on the cluster; whatever interrupts that cancels it there.
+
+    The key is named first: an interrupt may come before `Client.compute` returns its future.
+    """
+    named: Future[Any] = Future(result.key, client)
+    try:
+        return client.compute(result).result()
+    except BaseException:
+        forget(client, [named])
+        raise
+    finally:
+        named.release()
+
+
+def forget(client: Client, futures: Sequence[Future[Any]]) -> None:
+    """Cancel what a client has asked for, even where an exception's traceback refers to it.
+
+    A scheduler takes graphs in on the side. Cancelling sooner would miss their keys, which then
+    stayed: hence the wait, for as long as they aren't done anyway.
+    """
+    deadline = time.monotonic() + TAKEN_IN_AFTER
+    try:
+        while time.monotonic() < deadline and not all(future.done() for future in futures):
+            time.sleep(0.01)
+    finally:
+        client.cancel(list(futures))
