@@ -3,10 +3,16 @@ r"""Weighted products of columns, :math:`Z^\top W Z` with :math:`Z = [X - c, 1]`
 import numba
 import numpy as np
 
-from flowml.kernels.gram import LEAST_ROWS, MOST_ROWS, SMALL_PRODUCT, add_products, constant
+from flowml.kernels.gram import add_products, constant
 from flowml.kernels.one_hot import OneHot
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.scratch import scratch
+from flowml.kernels.symmetric import add_half, padded, whole_of
+
+FEW_ROWS = 48
+"""Rows that stay in a processor's nearest cache, weighted and as they are."""
+MOST_COLUMNS = 256
+"""Up to which the products of a pair stay in the next one, or almost."""
 
 
 def add_weighted_products(X: Matrix, weight: Array, center: Array, products: Array) -> None:
@@ -28,6 +34,8 @@ def add_weighted_products(X: Matrix, weight: Array, center: Array, products: Arr
         X.add_products(weight, center, products)
     elif is_sparse(X):
         _add_sparse(X, weight, center, products)
+    elif is_narrow(X):
+        _add_narrow(X, weight[np.newaxis], center, products[np.newaxis])
     else:
         add_products(Block(X, None, weight), center, products)
 
@@ -66,21 +74,20 @@ def _products_of_pairs(
     X: Matrix, weights: Array, center: Array, pairs: list[tuple[int, int]]
 ) -> Array:
     """Return the weighted products of each pair, of shape (n_pairs, n_columns + 1) and again."""
-    n_rows, size = len(weights), len(center) + 1
+    size = len(center) + 1
     found = scratch("pair products", (len(pairs), size, size))
     found[:] = 0.0
-    n_slice = SMALL_PRODUCT // size**2
-    if not isinstance(X, np.ndarray):
-        for (j, k), product in zip(pairs, found, strict=True):
-            add_weighted_products(X, weights[:, j, k], center, product)
-    elif n_slice >= LEAST_ROWS and X.flags.c_contiguous:
-        of_pairs = scratch("pair weights", (len(pairs), n_rows))
+    if is_narrow(X):
+        of_pairs = scratch("pair weights", (len(pairs), len(weights)))
         for (j, k), weight in zip(pairs, of_pairs, strict=True):
             weight[:] = weights[:, j, k]
-        work = scratch("pair work", (2, min(n_slice, MOST_ROWS) * size))
-        _add_narrow_pairs(constant(X), of_pairs, center, work, found)
+        _add_narrow(X, of_pairs, center, found)
+    elif not isinstance(X, np.ndarray):
+        for (j, k), product in zip(pairs, found, strict=True):
+            add_weighted_products(X, weights[:, j, k], center, product)
     else:
-        Z, weighted = (scratch(f"pair {name}", (n_rows, size)) for name in ("rows", "weighted"))
+        shape = len(weights), size
+        Z, weighted = (scratch(f"pair {name}", shape) for name in ("rows", "weighted"))
         np.subtract(X, center, out=Z[:, :-1])
         Z[:, -1] = 1.0
         for (j, k), product in zip(pairs, found, strict=True):
@@ -89,30 +96,57 @@ def _products_of_pairs(
     return found
 
 
+def is_narrow(X: Matrix) -> bool:
+    """Tell whether the products of rows fit the cache, so that one compiled call sums them up."""
+    return isinstance(X, np.ndarray) and X.shape[1] < MOST_COLUMNS and X.flags.c_contiguous
+
+
+def _add_narrow(X: Matrix, weights: Array, center: Array, products: Array) -> None:
+    """Add the products of all pairs, by whose weights the rows of `weights` are."""
+    size = padded(len(center) + 1)
+    halves = scratch("pair halves", (len(weights), size, size))
+    halves[:] = 0.0
+    work = scratch("pair work", (2, FEW_ROWS, size))
+    _add_halves(constant(X), constant(weights), constant(center), work, halves)
+    for half, product in zip(halves, products, strict=True):
+        whole_of(half, product)
+
+
 @numba.njit(nogil=True, cache=True)
-def _add_narrow_pairs(
-    X: Matrix, weights: Array, center: Array, work: Array, products: Array
-) -> None:
-    """Add the products of all pairs in one compiled call, from rows that stay in the cache."""
+def _add_halves(X: Matrix, weights: Array, center: Array, work: Array, halves: Array) -> None:
+    """Add to the halves of the products of all rows, a few rows at a time."""
+    n_rows = len(X)
+    for low in range(0, n_rows, FEW_ROWS):
+        m = min(FEW_ROWS, n_rows - low)
+        add_few_rows(X[low : low + m], weights[:, low : low + m], center, work, halves)
+
+
+@numba.njit(nogil=True, cache=True)
+def add_few_rows(X: Matrix, weights: Array, center: Array, work: Array, halves: Array) -> None:
+    """Add to the halves of the products of rows, as many as there is work space for at most.
+
+    Parameters
+    ----------
+    X : C-contiguous ndarray of shape (n_rows, n_columns)
+    weights : ndarray of shape (n_pairs, n_rows)
+    center : ndarray of shape (n_columns,)
+    work : ndarray of shape (2, at least n_rows, size)
+        The size is `padded`, of at least n_columns + 1.
+    halves : ndarray of shape (n_pairs, size, size)
+    """
     n_rows, n_columns = X.shape
-    n_pairs, size = len(weights), n_columns + 1
-    step = work.shape[1] // size
-    product = np.empty((size, size))
-    for low in range(0, n_rows, step):
-        m = min(step, n_rows - low)
-        Z = work[0, : m * size].reshape(m, size)
-        weighted = work[1, : m * size].reshape(m, size)
-        for i in range(m):
-            for j in range(n_columns):
-                Z[i, j] = X[low + i, j] - center[j]
-            Z[i, n_columns] = 1.0
-        for pair in range(n_pairs):
-            for i in range(m):
-                weight = weights[pair, low + i]
-                for j in range(size):
-                    weighted[i, j] = weight * Z[i, j]
-            np.dot(weighted.T, Z, product)
-            products[pair] += product
+    rows, weighted = work[0], work[1]
+    rows[:n_rows, n_columns + 1 :] = 0.0
+    for i in range(n_rows):
+        for j in range(n_columns):
+            rows[i, j] = X[i, j] - center[j]
+        rows[i, n_columns] = 1.0
+    for pair in range(len(weights)):
+        for i in range(n_rows):
+            weight = weights[pair, i]
+            for j in range(rows.shape[1]):
+                weighted[i, j] = weight * rows[i, j]
+        add_half(weighted, rows, n_rows, halves[pair])
 
 
 def _add_sparse(X: Matrix, weight: Array, center: Array, products: Array) -> None:
