@@ -276,14 +276,15 @@ class LinearModel(MultiOutputMixin, RegressorMixin, PassEstimator):
             else triangle_equations(gram, triangle, problem)
         )
         found = linear_statistics(gram, equations, solution, problem, number)
+        remarks: list[str] = []
         if kind != NONROBUST:
-            rows = (X, y, sample_weight, groups)
-            found = robust_statistics(self, found, (gram, solution, problem), number, rows, kind)
+            rows, learned = (X, y, sample_weight, groups), (gram, solution, problem)
+            found, remarks = robust_statistics(self, found, learned, number, rows, kind)
         statistics = found._asdict()
         index = ["intercept"] * self.fit_intercept + self._feature_names()
         columns = {name: statistics.pop(name) for name in COLUMNS}
         table = pd.DataFrame(columns, index=pd.Index(index, name="coefficient"))
-        return LinearSummary(type(self).__name__, names[number], table, statistics)
+        return LinearSummary(type(self).__name__, names[number], table, statistics, tuple(remarks))
 
     def _penalties(self, n_targets: int) -> np.ndarray:
         """Return the penalty of each target."""

@@ -8,7 +8,7 @@ NAMED_COLUMNS = 10
 """Most columns that a warning names."""
 
 
-def problem_of(minimum: Minimum, options: Options, names: Sequence[str]) -> str:
+def problem_of(minimum: Minimum, options: Options, names: Sequence[str], remedy: str) -> str:
     """Say what kept a fit from converging, and what to change.
 
     Parameters
@@ -17,6 +17,8 @@ def problem_of(minimum: Minimum, options: Options, names: Sequence[str]) -> str:
     options : Options
     names : sequence of str
         Of the coefficients.
+    remedy : str
+        How to set a penalty, without which coefficients may grow for ever.
     """
     where = f"{minimum.violation:.1e}, above tol={options.tol}"
     if minimum.growing:
@@ -24,13 +26,14 @@ def problem_of(minimum: Minimum, options: Options, names: Sequence[str]) -> str:
         more = len(minimum.growing) - len(named)
         listed = ", ".join(named) + (f" and {more} more" if more else "")
         return (
-            f"columns {listed} separate some rows perfectly (quasi-complete separation), so that "
-            "without a penalty their coefficients grow for ever: set a finite C, or drop them"
+            f"columns {listed} separate some rows perfectly (quasi-complete separation: one label "
+            "only, or no count above zero), so that without a penalty their coefficients grow for "
+            f"ever: {remedy}, or drop them"
         )
     if minimum.separated:
         return (
             "the classes are perfectly separated, so that without a penalty the coefficients grow "
-            "for ever: set a finite C"
+            f"for ever: {remedy}"
         )
     if minimum.stuck:
         return (

@@ -50,6 +50,8 @@ class Described(NamedTuple):
         Places of the features that hold labels.
     separated : bool
         Whether there is no minimum, so that the coefficients could be any large numbers.
+    growing : tuple of int
+        Places of the coefficients that grow for ever, where it is only some.
     """
 
     evidence: Evidence | None
@@ -60,6 +62,7 @@ class Described(NamedTuple):
     target_names: tuple[str, ...] | None = None
     categorical: tuple[int, ...] = ()
     separated: bool = False
+    growing: tuple[int, ...] = ()
 
 
 def gather(

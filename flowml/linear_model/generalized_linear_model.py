@@ -1,5 +1,6 @@
 """What generalised linear models share: a family and a link in, means out."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from flowml.linear_model.glm_summary import GlmSummary
 from flowml.linear_model.linear_predictor import LinearPredictor
 from flowml.linear_model.survey import Survey
 from flowml.losses.families import Family, Interval
-from flowml.losses.family_loss import FamilyLoss, family_loss
+from flowml.losses.family_loss import BinomialLoss, FamilyLoss, family_loss
 from flowml.losses.links import Link
 from flowml.parameters import check_number
 from flowml.penalties.elastic_net import ElasticNet
@@ -36,6 +37,7 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
     """
 
     alpha: float
+    _remedy = "set alpha above 0"
 
     def predict(self, X: Any) -> Any:
         """Return the mean of each row: the inverse link of the linear predictor.
@@ -91,7 +93,26 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
         return family_loss(self._family(), self._link())
 
     def _loss(self, survey: Survey) -> FamilyLoss:
-        return self._family_loss()
+        loss, totals = self._family_loss(), survey.totals
+        if totals is None:
+            return loss
+        self._check_spread(totals.mean)
+        y = survey.sample.y
+        assert y is not None
+        if not isinstance(loss, BinomialLoss) or y.shape[1:] == (2,):
+            return loss  # an offset may be what tells the rows apart
+        even_at_zero = self.fit_intercept or float(loss.link.link(np.array(0.5))) == 0.0
+        return replace(loss, labels=even_at_zero and totals.constant == 0.0)
+
+    def _check_spread(self, mean: float) -> None:
+        """Refuse targets that are all at the same end of what the family allows."""
+        low, high, _ = self._family().targets
+        if self.fit_intercept and mean in (low, high):
+            raise ValueError(
+                f"every target is {mean:g}: the intercept would grow for ever, as a "
+                f"{type(self._family()).__name__} mean is never {mean:g}. Check the target, or fit "
+                "without an intercept"
+            )
 
     def _assumed_loss(self) -> FamilyLoss:
         return self._family_loss()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +15,7 @@ from flowml.linear_model.summary import COLUMNS, LinearSummary
 from flowml.losses.likelihood import likelihood_of
 from flowml.solvers.glm_statistics import (
     Evidence,
+    few_groups,
     glm_statistics,
     inverse_curvature,
     robust_covariance,
@@ -93,7 +95,7 @@ class GlmSummary(PassEstimator):
                 f"solver {described.solver!r} keeps no curvature: call summary(X, y), which takes "
                 "one pass, or fit with solver='newton'"
             )
-        robust = None
+        robust, remarks = None, []
         if X is not None:
             point = Point(
                 described.loss,
@@ -109,10 +111,21 @@ class GlmSummary(PassEstimator):
             if kind != NONROBUST:
                 inverse, used = inverse_curvature(evidence)
                 robust = robust_covariance(evidence, sums, kind, inverse, used)
+                remarks += few_groups(sums)
         statistics = glm_statistics(evidence, likelihood, robust)._asdict()
         columns = {column: statistics.pop(column) for column in COLUMNS}
         table = pd.DataFrame(columns, index=self._coefficient_index(evidence))
-        return LinearSummary(name, self._target_name(), table, statistics)
+        if described.growing:
+            remarks.append(self._without_growing(table, described.growing))
+        return LinearSummary(name, self._target_name(), table, statistics, tuple(remarks))
+
+    def _without_growing(self, table: pd.DataFrame, growing: tuple[int, ...]) -> str:
+        """Leave out the statistics of coefficients that would grow for ever, and say so."""
+        names = names_of_coefficients(self)
+        grown = [names[place] for place in growing]
+        rows = table.index.get_level_values("coefficient").isin(grown)
+        table.loc[rows, table.columns != "coef"] = np.nan
+        return f"The coefficients of {', '.join(grown)} grow for ever: they have no statistics."
 
     def _coefficient_index(self, evidence: Evidence) -> pd.Index:
         """Name the coefficients, of several outputs by class and coefficient."""

@@ -57,6 +57,7 @@ class LinearPredictor(PassEstimator):
     categorical: CategoricalEncoding | None = None
     random_state: Any
     _described: Described
+    _remedy = "set a finite C"
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
@@ -93,6 +94,10 @@ class LinearPredictor(PassEstimator):
     ) -> Procedure[None]:
         """Learn, and take what was learned."""
         minimum = yield from self._procedure(schema, n_rows, describe)
+        self._take(minimum, schema)
+
+    def _take(self, minimum: Minimum, schema: Schema) -> None:
+        """Take what was learned, and warn where it isn't all."""
         self._adopt(minimum, schema.dtype)
         if minimum.described is not None:
             self._described = minimum.described._replace(
@@ -200,7 +205,8 @@ class LinearPredictor(PassEstimator):
     def _warn(self, minimum: Minimum) -> None:
         if minimum.converged:
             return
-        problem = problem_of(minimum, self._options(), names_of_coefficients(self))
+        names = names_of_coefficients(self)
+        problem = problem_of(minimum, self._options(), names, self._remedy)
         warnings.warn(
             f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=6
         )

@@ -13,6 +13,7 @@ from flowml.losses.squared import SquaredLoss
 from flowml.solvers.glm_statistics import (
     CLUSTER,
     Evidence,
+    few_groups,
     inverse_curvature,
     robust_covariance,
     shown_covariance,
@@ -28,8 +29,8 @@ def robust_statistics(
     target: int,
     rows: tuple[Any, Any, Any, Any],
     kind: str,
-) -> LinearStatistics:
-    """Return the statistics of one target with errors from a pass over the rows.
+) -> tuple[LinearStatistics, list[str]]:
+    """Return the statistics of one target with errors from a pass over the rows, and remarks.
 
     Tests are by the normal distribution; F is Wald's, that all coefficients besides the intercept
     are zero, with as many degrees of freedom as there are clusters, less one.
@@ -54,7 +55,7 @@ def robust_statistics(
     precision = np.linalg.pinv(covariance[slopes, slopes], hermitian=True)
     f_statistic = np.nan if problem.alphas[target] else float(coef @ precision @ coef) / q
     df_residual = len(sums.groups.labels) - 1 if kind == CLUSTER else statistics.df_residual
-    return statistics._replace(
+    found = statistics._replace(
         std_err=std_err,
         statistic=statistic,
         p_value=2 * stats.norm.sf(np.abs(statistic)),
@@ -63,6 +64,7 @@ def robust_statistics(
         f_statistic=f_statistic,
         f_p_value=float(stats.f.sf(f_statistic, q, df_residual)),
     )
+    return found, few_groups(sums)
 
 
 def _evidence(

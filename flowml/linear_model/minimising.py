@@ -119,9 +119,9 @@ def minimise(
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
         target, encoding = objective.target, objective.encoding
-        described = Described(
-            evidence, name, objective.loss, target, encoding, separated=state.separated
-        )
+        growing = _places(getattr(state, "growing", None))
+        described = Described(evidence, name, objective.loss, target, encoding)
+        described = described._replace(separated=state.separated and not growing, growing=growing)
     coef, intercept = objective.coefficients(theta)
     if objective.loss.shift_invariant:
         intercept = intercept - intercept.mean()  # only their differences count

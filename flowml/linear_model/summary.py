@@ -23,12 +23,15 @@ class LinearSummary:
         ``statistic`` (t), ``p_value``, ``ci_lower`` and ``ci_upper`` (95 %).
     measures : dict of str to float
         What the attributes below give.
+    remarks : tuple of str
+        What to keep in mind about them; printed below the table.
     """
 
     model: str
     target: str
     coefficients: pd.DataFrame
     measures: dict[str, float]
+    remarks: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> float:
         """Give the measures as attributes."""
@@ -51,16 +54,18 @@ class LinearSummary:
             for left, right in zip(lines[:half], lines[half:], strict=True)
         ]
         table = self.coefficients.to_string(float_format=format_number)
-        return "\n".join([f"{self.model} of {self.target}", "", *pairs, "", table])
+        remarks = ["", *self.remarks] if self.remarks else []
+        return "\n".join([f"{self.model} of {self.target}", "", *pairs, "", table, *remarks])
 
     def _repr_html_(self) -> str:
         cells = "".join(
             f"<tr><th>{name.replace('_', ' ')}</th><td>{format_number(value)}</td></tr>"
             for name, value in self.measures.items()
         )
+        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
         return (
             f"<p><b>{escape(self.model)}</b> of {escape(self.target)}</p>"
-            f"{self.coefficients.to_html(float_format=format_number)}<table>{cells}</table>"
+            f"{self.coefficients.to_html(float_format=format_number)}<table>{cells}</table>{remarks}"
         )
 
 

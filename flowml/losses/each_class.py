@@ -31,6 +31,7 @@ class EachClassLoss:
     n_constants = 0
     shift_invariant = False
     separation = 0.0
+    tail = 0.0
 
     @property
     def expected_curvature(self) -> bool:

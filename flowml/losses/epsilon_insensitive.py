@@ -60,6 +60,7 @@ class SquaredEpsilonInsensitiveLoss:
     shift_invariant = False
     expected_curvature = False
     separation = 0.0
+    tail = 0.0
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

@@ -17,7 +17,7 @@ from flowml.losses.families import (
 )
 from flowml.losses.links import Cloglog, Link, Log, Logit, Power, ProbabilityLink, Probit
 from flowml.losses.logistic import LogisticLoss
-from flowml.losses.loss import Array, Derivatives
+from flowml.losses.loss import EXPONENTIAL, Array, Derivatives
 
 EDGE = 1e-10
 """A constant prediction that is no mean, as all y are zero, is moved inside by this."""
@@ -51,7 +51,16 @@ class FamilyLoss:
     n_outputs = 1
     n_constants = 0
     shift_invariant = False
-    separation = 0.0
+
+    @property
+    def separation(self) -> float:
+        """There are no sides."""
+        return 0.0
+
+    @property
+    def tail(self) -> float:
+        """None that is known."""
+        return 0.0
 
     @property
     def expected_curvature(self) -> bool:
@@ -120,6 +129,12 @@ class PowerLogLoss(FamilyLoss):
     family: Gaussian | Poisson | Gamma | InverseGaussian | Tweedie
     nets_offsets = True
 
+    @property
+    def tail(self) -> float:
+        r"""That of :math:`e^{(2 - p) \eta}`, which targets of zero leave alone."""
+        power = self.family.power
+        return float(np.exp(power - 2.0)) if 1.0 <= power < 2.0 else 0.0
+
     def net_of(self, y: Array, weight: Array, offset: Array) -> tuple[Array, Array]:
         r"""Return :math:`y / e^o` and the weights times :math:`e^{(2 - p) o}`."""
         return y * np.exp(-offset), weight * np.exp((2.0 - self.family.power) * offset)
@@ -151,6 +166,8 @@ class BinomialLoss(FamilyLoss):
     ----------
     family : Binomial
     link : Logit, Probit or Cloglog
+    labels : bool, default=False
+        Whether no target is between 0 and 1, so that a predictor may make no mistake.
 
     Examples
     --------
@@ -160,6 +177,20 @@ class BinomialLoss(FamilyLoss):
 
     family: Binomial
     link: ProbabilityLink
+    labels: bool = False
+
+    @property
+    def tail(self) -> float:
+        """That of either label's logarithm."""
+        return EXPONENTIAL
+
+    @property
+    def separation(self) -> float:
+        """The slope where both labels are as likely."""
+        if not self.labels:
+            return 0.0
+        even = self.link.link(np.array([0.5]))
+        return float(self.derivatives(np.zeros(1), even).gradient[0])
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
@@ -192,6 +223,11 @@ class NegativeBinomialLogLoss(FamilyLoss):
     """
 
     family: NegativeBinomial
+
+    @property
+    def tail(self) -> float:
+        """That of zeros."""
+        return EXPONENTIAL
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""

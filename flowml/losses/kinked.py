@@ -31,6 +31,7 @@ class KinkedLoss:
     shift_invariant = False
     expected_curvature = False
     separation = 0.0
+    tail = 0.0
 
     def kinks(self, y: Array) -> Kinks:
         """Return where the loss of each row has its kinks, and how steep it is beside them.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from flowml.losses.loss import Array, Derivatives, contiguous
+from flowml.losses.loss import EXPONENTIAL, Array, Derivatives, contiguous
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class LogisticLoss:
     n_constants = 0
     shift_invariant = False
     separation = 0.5
+    tail = EXPONENTIAL
     expected_curvature = False
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
@@ -32,9 +33,9 @@ class LogisticLoss:
         small = np.abs(eta)
         np.exp(np.negative(small, out=small), out=small)
         logarithm = np.log(1.0 + small)
-        found = np.empty((3, len(eta)))
-        _derive(contiguous(y), contiguous(eta), small, logarithm, found)
-        return Derivatives(*found)
+        found = Derivatives(*np.empty((3, len(eta))))
+        derive_logistic(contiguous(y), contiguous(eta), small, logarithm, *found)
+        return found
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the logarithm of the odds of class 1."""
@@ -43,7 +44,9 @@ class LogisticLoss:
 
 
 @numba.njit(nogil=True, cache=True)
-def _derive(y: Array, eta: Array, small: Array, logarithm: Array, found: Array) -> None:
+def derive_logistic(
+    y: Array, eta: Array, small: Array, logarithm: Array, value: Array, slope: Array, bend: Array
+) -> None:
     """Write value, gradient and curvature from exp(-|η|) and the logarithm of 1 + that.
 
     What the sum lost by rounding is put back to first order, as W. Kahan's log1p does.
@@ -53,6 +56,6 @@ def _derive(y: Array, eta: Array, small: Array, logarithm: Array, found: Array) 
         inverse = 1.0 / one_more
         lost = (small[i] - (one_more - 1.0)) * inverse
         probability = inverse if eta[i] >= 0.0 else small[i] * inverse
-        found[0, i] = max(eta[i], 0.0) + (logarithm[i] + lost) - y[i] * eta[i]
-        found[1, i] = probability - y[i]
-        found[2, i] = small[i] * inverse * inverse
+        value[i] = max(eta[i], 0.0) + (logarithm[i] + lost) - y[i] * eta[i]
+        slope[i] = probability - y[i]
+        bend[i] = small[i] * inverse * inverse

@@ -7,6 +7,10 @@ import numpy as np
 Array: TypeAlias = np.ndarray[Any, Any]
 
 
+EXPONENTIAL = float(np.exp(-1.0))
+"""`Loss.tail` of a loss that falls like an exponential."""
+
+
 class Derivatives(NamedTuple):
     r"""A loss and its derivatives by the linear predictor η, row by row.
 
@@ -49,6 +53,13 @@ class Loss(Protocol):
     @property
     def separation(self) -> float:
         """A row is on the right side where its gradient is below this; 0 if there are no sides."""
+
+    @property
+    def tail(self) -> float:
+        """What share of its slope a loss that falls for ever keeps after a Newton step; 0 if none.
+
+        So far out that only its tail is left: there the steps never get shorter.
+        """
 
     @property
     def expected_curvature(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from flowml.losses.loss import Array, Derivatives, contiguous
+from flowml.losses.loss import EXPONENTIAL, Array, Derivatives, contiguous
 
 SMALLEST_SHARE = 1e-12
 
@@ -33,6 +33,7 @@ class MultinomialLoss:
     n_constants = 0
     shift_invariant = True
     separation = 0.5
+    tail = EXPONENTIAL
     expected_curvature = False
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
@@ -40,7 +41,7 @@ class MultinomialLoss:
         n_rows, n_outputs = eta.shape
         value, gradient = np.empty(n_rows), np.empty((n_rows, n_outputs))
         curvature = np.empty((n_outputs, n_outputs, n_rows))
-        _derive(contiguous(y), contiguous(eta), value, gradient, curvature)
+        derive_multinomial(contiguous(y), contiguous(eta), value, gradient, curvature)
         return Derivatives(value, gradient, curvature.transpose(2, 0, 1))
 
     def constant(self, y: Array, weight: Array) -> Array:
@@ -52,7 +53,9 @@ class MultinomialLoss:
 
 
 @numba.njit(nogil=True, cache=True)
-def _derive(y: Array, eta: Array, value: Array, gradient: Array, curvature: Array) -> None:
+def derive_multinomial(
+    y: Array, eta: Array, value: Array, gradient: Array, curvature: Array
+) -> None:
     """Write value, gradient and curvature, the last with its outputs first."""
     n_rows, n_outputs = eta.shape
     for i in range(n_rows):

@@ -21,6 +21,7 @@ class SquaredLoss:
     n_constants = 0
     shift_invariant = False
     separation = 0.0
+    tail = 0.0
     expected_curvature = False
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:

@@ -14,6 +14,7 @@ CONFIDENCE = 0.95
 CLUSTER = "cluster"
 LEVERAGE_POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0, CLUSTER: 0.0}
 """By which power of one less its leverage a row's score is divided."""
+ENOUGH_GROUPS = 40
 COLLINEAR = 1e-12
 """Share of the largest eigenvalue below which a direction is taken to be flat."""
 
@@ -195,6 +196,20 @@ def robust_covariance(
         filling = filling * (n / (n - used))
     covariance: Array = inverse @ filling @ inverse
     return covariance
+
+
+def few_groups(sums: ScoreProducts) -> list[str]:
+    """Return what to say of clustered errors that rest on few groups.
+
+    A. C. Cameron & D. L. Miller 2015, "A practitioner's guide to cluster-robust inference".
+    """
+    n_groups = len(sums.groups.labels)
+    if not 0 < n_groups < ENOUGH_GROUPS:
+        return []
+    return [
+        f"There are {n_groups} groups: with fewer than {ENOUGH_GROUPS}, clustered standard errors "
+        "tend to be too small, and tests by the normal distribution too sure."
+    ]
 
 
 def inverse_root(evidence: Evidence) -> Array:

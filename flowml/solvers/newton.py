@@ -27,8 +27,11 @@ ROWS_PER_PARAMETER = 50
 """Of a sample: its curvature is then right to some 15 percent in every direction."""
 SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
-TAIL = 0.01
-"""How near to 1 / e the slope's fall along two steps has to be to tell a loss's tail."""
+TAIL, ROUGH_TAIL = 0.01, 0.06
+"""How near to `Loss.tail` the slope's fall along two steps has to be to tell a loss's tail: the
+second is for a curvature that is a stand-in, with which some tails are only reached slowly."""
+NO_STEP = 1e-8
+"""Length of a step that is rounding: a step along a tail is about one in the predictor."""
 DOUBTFUL = 0.2
 """Fall of the slope along a step from which on that may be the tail, or still become one."""
 MOST_OF = 0.1
@@ -62,7 +65,7 @@ class NewtonState(NamedTuple):
         Whether the steps would go on for ever, as there is no minimum.
     slowing : float
         The slope along the last step at its end, as a share of that at its beginning: near a
-        minimum about 0, in the tail of a loss that falls for ever 1 / e.
+        minimum about 0, in the tail of a loss that falls for ever `Loss.tail`.
     growing : ndarray of shape (n_features,), bool, or None
         Columns whose coefficients grow for ever, where they separate some of the rows only.
     seen : ndarray of the shape of `theta`, or None
@@ -171,9 +174,10 @@ class Newton:
         bent = self._bent(state, tried, evaluation) if bends else violation
         after = _next_violation(state, violation, bent, self.objective.loss.expected_curvature)
         converged = bends and not separated and min(violation, after / CAUTION) <= self.tol
-        slowing, growing = self._slowing(state, evaluation), None
+        slowing, growing = self._slowing(state, evaluation, step), None
         if converged and slowing > DOUBTFUL:
-            converged, separated = False, _is_tail(state.slowing) and _is_tail(slowing)
+            is_tail = self._is_tail(state.slowing) and self._is_tail(slowing)
+            converged, separated = False, is_tail
             growing = _growing(state.step) if separated else None
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         # values can't tell such points apart any more, but as long as gradients can it goes on
@@ -229,17 +233,21 @@ class Newton:
         missed = np.abs(evaluation.gradient.ravel() - straight)[self.objective.free.ravel()]
         return min(violation, float(missed.max(initial=0.0)) / evaluation.noise)
 
-    def _slowing(self, state: NewtonState, evaluation: Evaluation) -> float:
-        """Return `NewtonState.slowing` where it tells of separation."""
-        loss = self.objective.loss
-        sided = loss.separation > 0.0 and not loss.expected_curvature
-        if not sided or self.objective.is_penalised or state.share < 1.0 or state.promise == 0.0:
+    def _slowing(self, state: NewtonState, evaluation: Evaluation, step: Array) -> float:
+        """Return `NewtonState.slowing` where it tells of separation.
+
+        Near a minimum a stand-in for the curvature lets slope and step fall by the same share.
+        """
+        endless = self.objective.loss.tail > 0.0 and not self.objective.is_penalised
+        if not endless or state.share < 1.0 or state.promise == 0.0:
             return 0.0
-        return float(np.vdot(evaluation.gradient, state.step)) / state.promise
+        slowing = float(np.vdot(evaluation.gradient, state.step)) / state.promise
+        last, next_ = float(np.linalg.norm(state.step)), float(np.linalg.norm(step))
+        return slowing if next_ > max(0.5 * (1.0 + slowing) * last, NO_STEP) else 0.0
 
-
-def _is_tail(slowing: float) -> bool:
-    return abs(slowing - np.exp(-1.0)) < TAIL
+    def _is_tail(self, slowing: float) -> bool:
+        loss = self.objective.loss
+        return abs(slowing - loss.tail) < (ROUGH_TAIL if loss.expected_curvature else TAIL)
 
 
 def _growing(step: Array) -> Array:

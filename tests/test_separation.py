@@ -1,0 +1,176 @@
+"""Coefficients that grow for ever are named, whatever family, link and solver; others aren't."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import statsmodels.api as sm
+from sklearn.exceptions import ConvergenceWarning
+
+from flowml.linear_model import (
+    GeneralizedLinearRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    TweedieRegressor,
+)
+
+Array = np.ndarray[Any, Any]
+LINKS = ["logit", "probit", "cloglog"]
+N = 400
+
+
+def rows(n_rows: int = N, share: float = 0.1) -> tuple[Array, Array]:
+    """Return columns of which the last marks a few rows, and a noisy predictor."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((n_rows, 4))
+    X[:, 3] = random.uniform(size=n_rows) < share
+    return X, X[:, 0] + random.logistic(size=n_rows)
+
+
+def binomial(link: str = "logit", **options: Any) -> GeneralizedLinearRegressor:
+    return GeneralizedLinearRegressor(family="binomial", link=link, **options)
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", "fista", "admm"])
+@pytest.mark.parametrize("link", LINKS)
+def test_perfect_separation_of_a_binomial_target_is_named(link: str, solver: str) -> None:
+    X, _ = rows()
+    y = (X[:, 0] > 0).astype(np.float64)
+    X[:, 0] += np.where(y == 1, 2.0, -2.0)
+    with pytest.warns(ConvergenceWarning, match="perfectly separated.*set alpha above 0"):
+        model = binomial(link, solver=solver, max_iter=300).fit(X, y)
+    assert ((model.predict(X) > 0.5) == y).all()
+    with pytest.raises(ValueError, match="perfectly separated"):
+        model.summary()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        binomial(link, solver=solver, alpha=0.1, max_iter=1000).fit(X, y)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_shares_that_are_met_closely_are_not_separated(link: str) -> None:
+    X, noisy = rows()
+    y = 1.0 / (1.0 + np.exp(-0.3 * X[:, 0] + 0.1 * noisy))  # no residual is near a half
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = binomial(link, tol=1e-8).fit(X, y)
+    link_class = {"logit": "Logit", "probit": "Probit", "cloglog": "CLogLog"}[link]
+    family = sm.families.Binomial(getattr(sm.families.links, link_class)())
+    peer = sm.GLM(y, sm.add_constant(X), family).fit(tol=1e-14)
+    np.testing.assert_allclose(model.coef_, peer.params[1:], rtol=1e-6, atol=1e-9)
+
+
+def test_an_offset_may_tell_rows_apart_without_separating_them() -> None:
+    X, noisy = rows()
+    y = (noisy > 0).astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = binomial(tol=1e-8).fit(X, y, offset=np.where(y == 1, 5.0, -5.0))
+    assert np.abs(model.coef_).max() < 10
+
+
+@pytest.mark.parametrize("n_rows", [N, 60_000])
+@pytest.mark.parametrize("label", [0.0, 1.0])
+@pytest.mark.parametrize("link", LINKS)
+def test_a_column_of_one_label_is_named(link: str, label: float, n_rows: int) -> None:
+    X, noisy = rows(n_rows)
+    y = (noisy > 0).astype(np.float64)
+    y[X[:, 3] == 1] = label
+    with pytest.warns(ConvergenceWarning, match=r"columns x3 separate.*set alpha above 0, or drop"):
+        binomial(link, random_state=0).fit(X, y)
+
+
+COUNTS = {
+    "poisson": PoissonRegressor(alpha=0.0),
+    "tweedie 1.2": TweedieRegressor(power=1.2, alpha=0.0),
+    "tweedie 1.8": TweedieRegressor(power=1.8, alpha=0.0),
+    "negative binomial": GeneralizedLinearRegressor(family="negative_binomial"),
+}
+
+
+@pytest.mark.parametrize("kind", ["dense", "CSR", "categorical"])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_level_without_a_count_is_named(name: str, kind: str) -> None:
+    X, _ = rows(2000)
+    y = np.random.default_rng(1).poisson(np.exp(0.3 * X[:, 0] + 0.5)).astype(np.float64)
+    y[X[:, 3] == 1] = 0.0
+    inputs, column = {
+        "dense": (X, "x3"),
+        "CSR": (sp.csr_array(X), "x3"),
+        "categorical": (
+            pd.DataFrame({"a": X[:, 0], "place": pd.Categorical(np.where(X[:, 3], "sea", "land"))}),
+            "place=sea",
+        ),
+    }[kind]
+    model = COUNTS[name].__class__(**COUNTS[name].get_params())
+    with pytest.warns(ConvergenceWarning, match=f"columns {column} separate.*no count above zero"):
+        model.fit(inputs, y)
+
+
+@pytest.mark.parametrize("n_counts", [1, 3])
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_level_with_few_counts_raises_no_alarm(name: str, n_counts: int) -> None:
+    X, _ = rows(60_000, share=0.02)
+    y = np.random.default_rng(1).poisson(np.exp(0.3 * X[:, 0] + 0.5)).astype(np.float64)
+    y[X[:, 3] == 1] = 0.0
+    y[np.flatnonzero(X[:, 3])[:n_counts]] = 1.0
+    model = COUNTS[name].__class__(**COUNTS[name].get_params()).set_params(tol=1e-7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y)
+    marked = X[:, 3] == 1
+    # the first-order condition of the level itself, as an equation of means
+    power = {"tweedie 1.2": 1.2, "tweedie 1.8": 1.8}.get(name, 1.0)
+    mean = np.asarray(model.predict(X[marked]))
+    variance = mean + mean**2 if name == "negative binomial" else mean**power
+    slope = ((y[marked] - mean) * mean / variance).sum()
+    assert abs(slope) < 1e-3 * (mean**2 / variance).sum()
+
+
+def test_rows_of_growing_coefficients_keep_the_others_statistics() -> None:
+    X, _ = rows(2000)
+    y = np.random.default_rng(1).poisson(np.exp(0.3 * X[:, 0] + 0.5)).astype(np.float64)
+    y[X[:, 3] == 1] = 0.0
+    with pytest.warns(ConvergenceWarning, match="columns x3"):
+        summary = PoissonRegressor(alpha=0.0, tol=1e-7).fit(X, y).summary()
+    rest = X[:, 3] == 0  # what is left where the marked rows are met by a mean of zero
+    peer = sm.GLM(y[rest], sm.add_constant(X[rest, :3]), sm.families.Poisson()).fit(tol=1e-14)
+    table = summary.coefficients
+    np.testing.assert_allclose(table["coef"][:4], peer.params, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(table["std_err"][:4], peer.bse, rtol=1e-5)
+    assert table.loc["x3", ["std_err", "statistic", "p_value", "ci_lower"]].isna().all()
+    assert "x3 grow" in repr(summary)
+    assert "x3 grow" in summary._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("model", "value"),
+    [
+        (PoissonRegressor(), 0.0),
+        (TweedieRegressor(power=1.5), 0.0),
+        (GeneralizedLinearRegressor(family="negative_binomial"), 0.0),
+        (binomial(), 0.0),
+        (binomial(), 1.0),
+        (binomial("probit"), 1.0),
+    ],
+)
+@pytest.mark.parametrize("by_weight", [False, True])
+def test_targets_all_at_one_end_are_named(model: Any, value: float, by_weight: bool) -> None:
+    X, _ = rows()
+    y, weight = np.full(N, value), np.ones(N)
+    if by_weight:
+        y[:10], weight[:10] = 1.0 - value, 0.0
+    with pytest.raises(ValueError, match=f"every target is {value:g}: the intercept would grow"):
+        model.__class__(**model.get_params()).fit(X, y, weight)
+
+
+def test_quasi_separation_of_labels_keeps_the_other_statistics() -> None:
+    X, noisy = rows(2000)
+    y = noisy > 0
+    y[X[:, 3] == 1] = True
+    with pytest.warns(ConvergenceWarning, match="columns x3"):
+        summary = LogisticRegression(C=np.inf, tol=1e-7).fit(X, y).summary()
+    assert summary.coefficients["std_err"].isna().tolist() == [False] * 4 + [True]
