@@ -1,7 +1,10 @@
 """A fold that sees rows through a view: training rows, or one class against the rest."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from flowml.kernels.fold import Ask, Fold, Memory, Summary
 from flowml.kernels.rows import Rows
@@ -13,6 +16,18 @@ class View(Protocol):
 
     def see(self, rows: Rows) -> Rows:
         """Return the rows as they look; may not write to them."""
+
+
+@dataclass(frozen=True)
+class TargetsOnly:
+    """Rows without their features: nothing of them is copied where rows are taken out."""
+
+    def see(self, rows: Rows) -> Rows:
+        """Return blocks whose X has no columns."""
+        return [block._replace(X=np.empty((block.X.shape[0], 0))) for block in rows]
+
+
+TARGETS = TargetsOnly()
 
 
 class MaskedAsk(NamedTuple):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,9 +10,11 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
-from flowml.drive.procedure import Procedure, Step, follow, masked, prefixed, together
+from flowml.drive.procedure import Procedure, Step, follow, prefixed, together
 from flowml.drive.stage import Stage
+from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.linear_loss import LOSS_GRADIENT
+from flowml.kernels.masked import TARGETS
 from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS
@@ -31,14 +32,24 @@ from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
 from flowml.parameters import check_integer
 from flowml.runtimes.blas import one_blas_thread
+from flowml.solvers.chords import Chords, ChordsState
+from flowml.solvers.chords import Fit as ChordFit
 from flowml.solvers.in_memory import solve_in_memory
 from flowml.solvers.masked import Masked
+from flowml.solvers.newton import NewtonState
 from flowml.solvers.objective import Objective, Start
-from flowml.solvers.solver import Solver, State
+from flowml.solvers.one_pass import OnePass
+from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
 from flowml.splitters import Splitter, as_splitter
 from flowml.splitting import STAGE as SPLITTING
 from flowml.splitting import check_classes, draw_splits
+
+APART = "fit apart"
+MOST_CHORDS = 8
+"""Passes after which a curvature of one's own pays."""
+CHORD_ROWS = 150
+"""Of the sample, for each parameter: errors fall to a tenth with each pass then."""
 
 
 class Trial(NamedTuple):
@@ -50,14 +61,28 @@ class Trial(NamedTuple):
     objective : Objective
     subset : Subset
         The split's training rows.
-    solver : Solver
-        Starts from where the sample leads.
+    start : Start
+        Where the sample leads.
     """
 
     model: LogisticRegression
     objective: Objective
     subset: Subset
-    solver: Solver
+    start: Start
+
+
+class Found(NamedTuple):
+    """Where a trial ended.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_outputs, n_features + 1)
+    n_iter : int
+        Steps on all rows.
+    """
+
+    theta: Array
+    n_iter: int
 
 
 class LogisticRegressionCV(LogisticRegression):
@@ -198,80 +223,121 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _searching(self, splitter: Splitter, schema: Schema, n_rows: int | None) -> Procedure[None]:
         splits = yield from draw_splits(splitter, n_rows)
-        seed = sample_seed(self.random_state)
-        surveys = yield from self._surveys(splits, schema, seed)
-        grid = list(product(self._ratios(), self._costs()))
-        trials = [
-            trial
-            for number, survey in enumerate(surveys)
-            for trial in self._path(survey, Subset(splits, number, TRAIN), grid)
-        ]
-        solvers = [Masked(trial.solver, trial.subset) for trial in trials]
-        states = (yield Step(STAGE, Together(solvers))).members
-        fits = self._fits(trials, states, splits)
+        looks = yield from self._look(splits, schema, n_rows)
+        starts = self._path(looks[0], schema)
+        trials = self._trials(looks[1:], starts, splits, schema)
+        found = yield from self._settle(trials, splits)
+        fits = self._fits(trials, found, splits)
         scorers = choose_scorers(self, self.scoring)
         scores = yield from score_together(fits, scorers)
         shape = (splits.n_splits, len(self._ratios()), len(self._costs()))
-        self._note(fits, states, np.array([one[DEFAULT] for one in scores]).reshape(shape))
-        best = self._model(self.l1_ratio_, self.C_)
-        best.random_state = seed
-        best.n_features_in_ = self.n_features_in_
-        yield from prefixed(best._learning(schema, n_rows), "refit")
-        self._take(best)
+        self._note(fits, found, np.array([one[DEFAULT] for one in scores]).reshape(shape))
+        yield from self._refit(looks[0], schema, found)
 
-    def _surveys(self, splits: Splits, schema: Schema, seed: int) -> Procedure[list[Survey]]:
-        """Look at the training rows of each split, in one pass."""
+    def _look(self, splits: Splits, schema: Schema, n_rows: int | None) -> Procedure[list[Survey]]:
+        """Look at all rows and, with the same sample, at each split's, in one pass."""
+        seed = sample_seed(self.random_state)
+        whole = first_look.survey(schema, n_rows, self.fit_intercept, True, seed)
         subsets = [Subset(splits, number, TRAIN) for number in range(splits.n_splits)]
-        surveys: list[Survey] = yield from together(
-            [
-                masked(
-                    first_look.survey(schema, subset.n_rows, self.fit_intercept, True, seed), subset
-                )
-                for subset in subsets
-            ]
-        )
-        check_classes([s.labels for s in surveys if s.labels is not None])
-        return surveys
+        found = yield from together([whole, *(_labels(subset) for subset in subsets)])
+        survey: Survey = found[0]
+        labels: list[LabelWeights] = found[1:]
+        check_classes(labels)
+        return [survey, *(survey._replace(labels=one) for one in labels)]
 
-    def _path(
-        self, survey: Survey, subset: Subset, grid: Sequence[tuple[float, float]]
-    ) -> list[Trial]:
+    def _path(self, survey: Survey, schema: Schema) -> list[Start]:
         """Minimise on the sample for each penalty, each from the minimum of the one before."""
-        trials: list[Trial] = []
+        starts: list[Start] = []
         before: Array | None = None
-        for ratio, cost in grid:
-            model = self._model(ratio, cost)
-            objective = Objective(
-                model._loss(survey),
-                model._penalty(survey),
-                model._target(survey),
-                survey.center,
-                survey.spread,
-                self.fit_intercept,
-            )
+        for ratio, cost in self._grid():
+            objective = self._objective(self._model(ratio, cost), survey, schema)
             start = path_start(objective, survey, self._solver_name(objective), before)
             before = start.theta
-            make = SOLVERS[self._solver_name(objective)].make
-            solver = make(objective, start, self.tol, self.max_iter)
-            trials.append(Trial(model, objective, subset, solver))
+            starts.append(start)
+        return starts
+
+    def _trials(
+        self, surveys: Sequence[Survey], starts: Sequence[Start], splits: Splits, schema: Schema
+    ) -> list[Trial]:
+        trials = []
+        for number, survey in enumerate(surveys):
+            for (ratio, cost), start in zip(self._grid(), starts, strict=True):
+                model = self._model(ratio, cost)
+                objective = self._objective(model, survey, schema)
+                trials.append(Trial(model, objective, Subset(splits, number, TRAIN), start))
         return trials
+
+    def _objective(self, model: LogisticRegression, survey: Survey, schema: Schema) -> Objective:
+        objective = Objective(
+            model._loss(survey),
+            model._penalty(survey),
+            model._target(survey),
+            survey.center,
+            survey.spread,
+            self.fit_intercept,
+        )
+        if survey.levels is not None:
+            objective = model._with_categories(objective, survey.levels, schema)
+        return objective
+
+    def _settle(self, trials: Sequence[Trial], splits: Splits) -> Procedure[list[Found]]:
+        """Minimise all: with the sample's curvature where it will do, else each with its own."""
+        found: dict[int, Found] = {}
+        chords = [_chord(trial, self._solver_name(trial.objective)) for trial in trials]
+        places = [place for place, chord in enumerate(chords) if chord is not None]
+        starts = [trial.start for trial in trials]
+        if places:
+            passes = min(self.max_iter, MOST_CHORDS)
+            fits = [chord for chord in chords if chord is not None]
+            state: ChordsState = yield Step(STAGE, Chords(fits, splits, self.tol, passes))
+            for n, place in enumerate(places):
+                if state.settled[n]:
+                    found[place] = Found(state.theta[n], int(state.n_iter[n]))
+                elif not state.left[n]:
+                    starts[place] = Start(state.theta[n], state.theta[n], np.inf)
+        rest = [place for place in range(len(trials)) if place not in found]
+        if rest:
+            solvers = [self._alone(trials[place], starts[place]) for place in rest]
+            states = (yield Step(APART if places else STAGE, Together(solvers))).members
+            for place, one in zip(rest, states, strict=True):
+                found[place] = Found(one.theta, one.n_iter)
+        return [found[place] for place in range(len(trials))]
+
+    def _alone(self, trial: Trial, start: Start) -> Solver:
+        """Return the solver that a fit of this trial alone would take."""
+        make = SOLVERS[self._solver_name(trial.objective)].make
+        return Masked(make(trial.objective, start, self.tol, self.max_iter), trial.subset)
+
+    def _refit(self, survey: Survey, schema: Schema, found: Sequence[Found]) -> Procedure[None]:
+        """Fit to all rows, from the middle of what the splits have found."""
+        best = self._model(self.l1_ratio_, self.C_)
+        best.random_state = sample_seed(self.random_state)
+        best.n_features_in_ = self.n_features_in_
+        objective = self._objective(best, survey, schema)
+        place = self._grid().index((self.l1_ratio_, self.C_))
+        warm = np.mean([one.theta for one in found[place :: len(self._grid())]], axis=0)
+        options = best._options()._replace(describe=True)
+        learning = best._minimise(objective, survey, options, warm)
+        minimum = yield from prefixed(learning, "refit")
+        best._take(minimum, schema)
+        self._adopt_best(best)
 
     def _solver_name(self, objective: Objective) -> str:
         n_parameters = int(np.count_nonzero(objective.free))
         return choose_solver(self.solver, n_parameters, not objective.penalty.is_smooth)[0]
 
-    def _fits(self, trials: Sequence[Trial], states: Sequence[State], splits: Splits) -> list[Fit]:
+    def _fits(self, trials: Sequence[Trial], found: Sequence[Found], splits: Splits) -> list[Fit]:
         """Return the fitted models beside the test rows of their splits."""
         tests = [Subset(splits, number, TEST) for number in range(splits.n_splits)]
-        for trial, state in zip(trials, states, strict=True):
-            coef, intercept = trial.objective.coefficients(state.theta)
+        for trial, one in zip(trials, found, strict=True):
+            coef, intercept = trial.objective.coefficients(one.theta)
             if trial.objective.loss.shift_invariant:
                 intercept = intercept - intercept.mean()
             trial.model.coef_, trial.model.intercept_ = coef, intercept
             trial.model.n_features_in_ = self.n_features_in_
         return [Fit(trial.model, tests[trial.subset.split]) for trial in trials]
 
-    def _note(self, fits: Sequence[Fit], states: Sequence[State], scores: Array) -> None:
+    def _note(self, fits: Sequence[Fit], found: Sequence[Found], scores: Array) -> None:
         """Set what the search has found."""
         coefs = [fit.estimator.coef_ for fit in fits]
         if self.fit_intercept:
@@ -280,13 +346,13 @@ class LogisticRegressionCV(LogisticRegression):
             ]
         self.scores_ = scores
         self.coefs_paths_ = np.array(coefs).reshape(*scores.shape, *coefs[0].shape)
-        self.n_iter_ = np.array([state.n_iter for state in states]).reshape(scores.shape)
+        self.n_iter_ = np.array([one.n_iter for one in found]).reshape(scores.shape)
         self.Cs_, self.l1_ratios_ = self._costs(), self._ratios()
         mean = scores.mean(axis=0)
         ratio, cost = np.unravel_index(mean.argmax(), mean.shape)
         self.l1_ratio_, self.C_ = float(self.l1_ratios_[ratio]), float(self.Cs_[cost])
 
-    def _take(self, best: LogisticRegression) -> None:
+    def _adopt_best(self, best: LogisticRegression) -> None:
         """Take what the fit on all rows has learned."""
         parameters = best.get_params()
         for name, value in vars(best).items():
@@ -305,6 +371,10 @@ class LogisticRegressionCV(LogisticRegression):
             max_iter=self.max_iter,
         )
 
+    def _grid(self) -> list[tuple[float, float]]:
+        """Return the penalties, as pairs of a share of absolute values and a C."""
+        return [(float(ratio), float(cost)) for ratio in self._ratios() for cost in self._costs()]
+
     def _costs(self) -> Array:
         if np.ndim(self.Cs) == 0:
             return np.logspace(-4, 4, self.Cs)
@@ -322,7 +392,7 @@ class LogisticRegressionCV(LogisticRegression):
             check_integer(self, "Cs", 1)
         if self.scoring is not None:
             get_scorer(self.scoring)
-        for ratio, cost in product(self._ratios(), self._costs()):
+        for ratio, cost in self._grid():
             self._model(ratio, cost)._check(dataset)
         check_random_state(self.random_state)
 
@@ -331,6 +401,25 @@ class LogisticRegressionCV(LogisticRegression):
         counting = Stage(SPLITTING, STRATUM_COUNTS, True, 1, 0)
         inner = self._model(float(self._ratios()[-1]), 1.0)._stages(schema)
         return [counting, *inner]
+
+
+def _labels(subset: Subset) -> Procedure[LabelWeights]:
+    """Count the labels of a subset's rows, of which no features are taken out."""
+    solver = Masked(Masked(OnePass(LABEL_WEIGHTS), subset), TARGETS)
+    labels: LabelWeights = (yield Step("labels", solver)).summary
+    return labels
+
+
+def _chord(trial: Trial, solver: str) -> ChordFit | None:
+    """Return a trial as `Chords` take it, if the sample tells its curvature well enough."""
+    start, objective = trial.start, trial.objective
+    known = isinstance(start.learned, NewtonState) and start.learned.sums is not None
+    if solver != "newton" or not known or start.rows < CHORD_ROWS * start.theta.size:
+        return None
+    curvature = objective.evaluate(start.learned.sums, start.theta).curvature
+    if curvature is None:
+        return None
+    return ChordFit(objective, trial.subset.split, start.theta, curvature)
 
 
 def path_start(objective: Objective, survey: Survey, name: str, before: Array | None) -> Start:
