@@ -11,8 +11,9 @@ from flowml.data.schema import Schema
 from flowml.kernels.rows import Array
 from flowml.solvers.kmeans_parallel import KMeansParallel
 from flowml.solvers.kmeans_plus_plus import KMeansPlusPlus
+from flowml.solvers.seeding_options import SeedingOptions
 
-SOLVERS: dict[str, Callable[..., KMeansParallel | KMeansPlusPlus]] = {
+SOLVERS: dict[str, Callable[[SeedingOptions], KMeansParallel | KMeansPlusPlus]] = {
     "k-means||": KMeansParallel,
     "k-means++": KMeansPlusPlus,
 }
@@ -23,7 +24,9 @@ def start_solver(
     init: str, n_clusters: int, schema: Schema, seed: int, remember: bool
 ) -> KMeansParallel | KMeansPlusPlus:
     """Return the solver that finds start centres by passes over the data."""
-    return SOLVERS[init](n_clusters, schema.n_features, seed, remember, schema.sparse)
+    return SOLVERS[init](
+        SeedingOptions(n_clusters, schema.n_features, seed, remember, schema.sparse)
+    )
 
 
 def check_init(init: Any, n_clusters: int, n_features: int) -> None:

@@ -10,6 +10,7 @@ from flowml.kernels.rows import Array
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
 from flowml.solvers.lloyd import check_enough_rows
 from flowml.solvers.reduce_candidates import reduce_candidates
+from flowml.solvers.seeding_options import SeedingOptions
 from flowml.solvers.solver import Progress
 
 ROUNDS = 5
@@ -49,19 +50,10 @@ class KMeansParallel:
 
     Parameters
     ----------
-    n_clusters, n_features : int
-    seed : int
-    remember : bool
-        Keep distances beside the rows.
-    sparse : bool
-        Whether the rows are CSR.
+    options : SeedingOptions
     """
 
-    n_clusters: int
-    n_features: int
-    seed: int
-    remember: bool = True
-    sparse: bool = False
+    options: SeedingOptions
 
     @property
     def fold(self) -> Fold:
@@ -75,26 +67,20 @@ class KMeansParallel:
 
     def init(self) -> KMeansParallelState:
         """Start without candidates."""
-        none = np.empty((0, self.n_features))
+        none = np.empty((0, self.options.n_features))
         return KMeansParallelState(none, np.empty(0, np.int64), False, float("nan"), none)
 
     def ask(self, state: KMeansParallelState) -> SeedingAsk:
         """Ask for one row first, for 2k in each round, for none in the last pass."""
-        passes = len(state.groups)
-        n_draws = 1 if passes == 0 else OVERSAMPLING * self.n_clusters if passes <= ROUNDS else 0
-        return SeedingAsk(
-            candidates=state.candidates,
-            groups=tuple(state.groups.tolist()),
-            trials=state.candidates[:0],
-            n_draws=n_draws,
-            seed=pass_seed(self.seed, passes),
-            remember=self.remember,
-            sparse=self.sparse,
-        )
+        number, k = len(state.groups), self.options.n_clusters
+        n_draws = 1 if number == 0 else OVERSAMPLING * k if number <= ROUNDS else 0
+        groups = tuple(state.groups.tolist())
+        return self.options.ask(number, state.candidates, groups, state.candidates[:0], n_draws)
 
     def step(self, state: KMeansParallelState, summary: Seeding) -> KMeansParallelState:
         """Add the drawn rows; when none is left to draw or the rounds are over, reduce."""
-        check_enough_rows(summary.rows, self.n_clusters)
+        k = self.options.n_clusters
+        check_enough_rows(summary.rows, k)
         drawn = summary.draws[0].rows
         potential = float(summary.potentials[0]) if len(state.groups) else float("nan")
         if len(drawn):
@@ -102,7 +88,7 @@ class KMeansParallel:
             groups = np.append(state.groups, len(drawn))
             return state._replace(candidates=candidates, groups=groups, potential=potential)
         centers = reduce_candidates(
-            state.candidates, summary.weights, self.n_clusters, self.seed, RESTARTS
+            state.candidates, summary.weights, k, self.options.seed, RESTARTS
         )
         return state._replace(done=True, potential=potential, centers=centers)
 
@@ -113,8 +99,3 @@ class KMeansParallel:
     def progress(self, state: KMeansParallelState) -> Progress:
         """Report the cost of the candidates."""
         return Progress(state.potential, float("nan"))
-
-
-def pass_seed(seed: int, number: int) -> int:
-    """Return the seed of one pass's draws: below 2**63, another for each seed and number."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)

@@ -8,9 +8,9 @@ import numpy as np
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array
 from flowml.kernels.seeding import SEEDING, Seeding, SeedingAsk
-from flowml.solvers.kmeans_parallel import pass_seed
 from flowml.solvers.lloyd import check_enough_rows
 from flowml.solvers.reduce_candidates import n_trials
+from flowml.solvers.seeding_options import SeedingOptions
 from flowml.solvers.solver import Progress
 
 
@@ -40,19 +40,10 @@ class KMeansPlusPlus:
 
     Parameters
     ----------
-    n_clusters, n_features : int
-    seed : int
-    remember : bool
-        Keep distances beside the rows.
-    sparse : bool
-        Whether the rows are CSR.
+    options : SeedingOptions
     """
 
-    n_clusters: int
-    n_features: int
-    seed: int
-    remember: bool = True
-    sparse: bool = False
+    options: SeedingOptions
 
     @property
     def fold(self) -> Fold:
@@ -62,43 +53,36 @@ class KMeansPlusPlus:
     @property
     def max_passes(self) -> int:
         """One to draw the first row, one for each centre."""
-        return self.n_clusters + 1
+        return self.options.n_clusters + 1
 
     def init(self) -> KMeansPlusPlusState:
         """Start without centres."""
-        none = np.empty((0, self.n_features))
+        none = np.empty((0, self.options.n_features))
         return KMeansPlusPlusState(none, none, 0, float("nan"))
 
     def ask(self, state: KMeansPlusPlusState) -> SeedingAsk:
         """Ask for the potential of each draw and for the next draws."""
-        last = len(state.centers) + 1 == self.n_clusters
-        n_draws = 1 if state.passes == 0 else 0 if last else n_trials(self.n_clusters)
-        return SeedingAsk(
-            candidates=state.centers,
-            groups=(1,) * len(state.centers),
-            trials=state.trials,
-            n_draws=n_draws,
-            seed=pass_seed(self.seed, state.passes),
-            remember=self.remember,
-            sparse=self.sparse,
-        )
+        k, groups = self.options.n_clusters, (1,) * len(state.centers)
+        last = len(state.centers) + 1 == k
+        n_draws = 1 if state.passes == 0 else 0 if last else n_trials(k)
+        return self.options.ask(state.passes, state.centers, groups, state.trials, n_draws)
 
     def step(self, state: KMeansPlusPlusState, summary: Seeding) -> KMeansPlusPlusState:
         """Choose the draw that lowers the potential most."""
-        check_enough_rows(summary.rows, self.n_clusters)
+        check_enough_rows(summary.rows, self.options.n_clusters)
         centers, best = state.centers, 0
         if state.passes:
             best = int(np.argmin(summary.potentials))
             centers = np.concatenate([centers, state.trials[best : best + 1]])
         trials = summary.draws[best].rows
         if len(trials) == 0:  # fewer distinct rows than clusters: the last ones repeat the first
-            centers = centers[np.arange(self.n_clusters) % len(centers)]
+            centers = centers[np.arange(self.options.n_clusters) % len(centers)]
         potential = float(summary.potentials[best]) if state.passes else float("nan")
         return KMeansPlusPlusState(centers, trials, state.passes + 1, potential)
 
     def done(self, state: KMeansPlusPlusState) -> bool:
         """Stop once there are k centres."""
-        return len(state.centers) == self.n_clusters
+        return len(state.centers) == self.options.n_clusters
 
     def progress(self, state: KMeansPlusPlusState) -> Progress:
         """Report the cost of the centres chosen so far."""
