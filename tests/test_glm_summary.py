@@ -212,10 +212,53 @@ def test_an_offset(X, eta, family):
     summary = model.summary()
     np.testing.assert_allclose(summary.coefficients["coef"], peer.params, rtol=1e-6)
     np.testing.assert_allclose(summary.deviance, peer.deviance, rtol=1e-6)
-    if family == "negative_binomial":  # the best constant would take passes of its own
-        assert np.isnan(summary.null_deviance)
-    else:
-        np.testing.assert_allclose(summary.null_deviance, peer.null_deviance, rtol=1e-6)
+    np.testing.assert_allclose(summary.null_deviance, peer.null_deviance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("family", "link", "theirs"),
+    [
+        ("binomial", "logit", FAMILIES.Binomial()),
+        ("binomial", "probit", FAMILIES.Binomial(FAMILIES.links.Probit())),
+        ("binomial", "cloglog", FAMILIES.Binomial(FAMILIES.links.CLogLog())),
+        ("poisson", "sqrt", FAMILIES.Poisson(FAMILIES.links.Sqrt())),
+        ("gamma", "identity", FAMILIES.Gamma(FAMILIES.links.Identity())),
+        ("negative_binomial", "log", FAMILIES.NegativeBinomial(alpha=1.0)),
+    ],
+)
+def test_null_deviances_beside_an_offset(X, weight, family, link, theirs, fit_intercept):
+    rng = np.random.default_rng(7)
+    Z = np.tanh(X)
+    inside = Z @ [0.1, -0.1, 0.1, 0.05]
+    offset = rng.uniform(0.0, 0.5, N) + (0.0 if family in ("binomial", "negative_binomial") else 2)
+    with np.errstate(all="ignore"):
+        mean = theirs.link.inverse(inside + offset)
+    draws = {"gamma": rng.gamma, "binomial": lambda _, scale: rng.uniform(size=N) < 2 * scale}
+    y = draws.get(family, lambda _, scale: rng.poisson(2 * scale))(2.0, mean / 2) * 1.0
+    model = GeneralizedLinearRegressor(family=family, link=link, fit_intercept=fit_intercept)
+    summary = model.fit(Z, y, weight, offset=offset).summary()
+    exog = sm.add_constant(Z) if fit_intercept else Z
+    peer = sm.GLM(y, exog, theirs, offset=offset, var_weights=weight).fit(tol=1e-14)
+    assert summary.deviance == pytest.approx(peer.deviance, rel=1e-6)
+    assert summary.null_deviance == pytest.approx(peer.null_deviance, rel=1e-6)
+    if family != "gamma":  # statsmodels divides its dispersion by the weights
+        assert summary.null_log_likelihood == pytest.approx(peer.llnull, rel=1e-6)
+
+
+def test_a_null_deviance_of_many_rows_takes_no_pass_of_its_own():
+    rng = np.random.default_rng(8)
+    n = 60_000
+    X, exposure = rng.normal(size=(n, 3)), rng.uniform(0.1, 2.0, n)
+    y = rng.poisson(rng.gamma(2.0, np.exp(0.3 * X[:, 0]) * exposure / 2.0)).astype(float)
+    family = FAMILIES.NegativeBinomial(alpha=1.0)
+    lazy = [da.from_array(a, chunks=(7000, *a.shape[1:])) for a in (X, y, exposure)]
+    model = GeneralizedLinearRegressor(family="negative_binomial", tol=1e-6)
+    model.fit(*lazy[:2], exposure=lazy[2])
+    peer = sm.GLM(y, np.ones(n), family, exposure=exposure).fit(tol=1e-14)
+    assert model.summary().null_deviance == pytest.approx(peer.deviance, rel=1e-9)
+    alone = GeneralizedLinearRegressor(family="negative_binomial", tol=1e-6).fit(*lazy[:2])
+    assert model.n_passes_ <= alone.n_passes_ + 1
 
 
 def test_a_ridge_penalty_by_its_formula(X, binary):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
+from flowml.drive.procedure import Procedure, together
 from flowml.kernels.deviance import d_squared, deviance_fold
 from flowml.kernels.linear_loss import Point, Target
 from flowml.kernels.rows import Array
@@ -18,6 +19,8 @@ from flowml.kernels.target_totals import totals_fold
 from flowml.linear_model.base import linear
 from flowml.linear_model.glm_summary import GlmSummary
 from flowml.linear_model.linear_predictor import LinearPredictor
+from flowml.linear_model.minimising import Minimum, Options
+from flowml.linear_model.null_model import null_value
 from flowml.linear_model.survey import Survey
 from flowml.losses.families import Family, Interval
 from flowml.losses.family_loss import BinomialLoss, FamilyLoss, family_loss
@@ -26,6 +29,7 @@ from flowml.parameters import check_number
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.prediction import apply
 from flowml.solvers.check_target import CheckTarget
+from flowml.solvers.objective import Objective
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
 
@@ -104,6 +108,16 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
         even_at_zero = self.fit_intercept or float(loss.link.link(np.array(0.5))) == 0.0
         return replace(loss, labels=even_at_zero and totals.constant == 0.0)
 
+    def _minimise(
+        self, objective: Objective, survey: Survey, options: Options, warm: Array | None
+    ) -> Procedure[Minimum]:
+        """Minimise; where an offset asks for it, find the best constant on the same passes."""
+        fit = super()._minimise(objective, survey, options, warm)
+        known = objective.target.offset is None or self._family_loss().nets_offsets
+        if known or not (options.describe and objective.penalty.is_smooth):
+            return fit
+        return _beside_null(fit, null_value(objective, survey))
+
     def _check_spread(self, mean: float) -> None:
         """Refuse targets that are all at the same end of what the family allows."""
         low, high, _ = self._family().targets
@@ -145,6 +159,14 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
         except (TypeError, ValueError):  # parameters are checked by fit
             tags.target_tags.positive_only = False
         return tags
+
+
+def _beside_null(fit: Procedure[Minimum], null: Procedure[float]) -> Procedure[Minimum]:
+    """Return the fit's minimum, described with the null model's loss."""
+    found: list[Any] = yield from together([fit, null])  # type: ignore[list-item]
+    minimum, value = found
+    evidence = minimum.described.evidence._replace(null_value=value)
+    return minimum._replace(described=minimum.described._replace(evidence=evidence))
 
 
 def mean(coef: Array, intercept: Array, link: Link, X: Any) -> Array:

@@ -49,8 +49,9 @@ class GlmSummary(PassEstimator):
         (Pearson's statistic over the degrees of freedom). Rows count by their number for degrees
         of freedom and BIC, and by their weight for everything else. Up to ten million numbers in X
         a fit takes a pass more where it must for six digits of the standard errors; beyond that
-        they have about five, and more with a `tol` of 1e-8. With an offset there is no closed form
-        of the null deviance, which is NaN.
+        they have about five, and more with a `tol` of 1e-8. With an offset the null deviance is
+        that of the best constant beside the offsets; where it has no closed form, it is found on
+        the same passes as the coefficients.
 
         HC0 and clusters are statsmodels'; HC1 to HC3, which it only has for least squares, are
         those of MacKinnon and White with the rows' leverages.
