@@ -71,16 +71,26 @@ class SplitGradients(NamedTuple):
 class Columns(NamedTuple):
     """The different sums that a slice's rows take part in, and the fits that want each.
 
+    Splits that train on every row have their weights in common.
+
     Attributes
     ----------
+    apart : ndarray of shape (n_apart,)
+        The splits that have weights of their own; those in common come behind them.
+    coef : ndarray of shape (n_predictors * n_outputs, n_features)
+        Of the points that any of these fits is at.
+    intercept : ndarray of shape (n_predictors * n_outputs, 1)
     point, group : ndarray of shape (n_columns,)
-        A place among the points, and one among the weights.
+        A place among these points, and one among the weights.
     wanted : ndarray of shape (n_wanted,)
         The fits that have rows here.
     place : ndarray of shape (n_wanted,)
         The column of each.
     """
 
+    apart: Array
+    coef: Array
+    intercept: Array
     point: Array
     group: Array
     wanted: Array
@@ -93,32 +103,41 @@ def summarise(ask: Points, rows: Rows) -> SplitGradients:
     n_fits, size = len(ask.split), _slice_rows(rows, n_points * outputs)
     weight, spread = np.zeros(n_fits), np.zeros(n_fits)
     gradient, broken = np.zeros((n_fits, outputs, p + 1)), 0
+    known: dict[bytes, Columns] = {}
     for block in rows:
-        sides = _training(ask, block)
-        for part in slices([block], size):
+        training = _training(ask, block)
+        seen = _seen(training, size)
+        for part, here in zip(slices([block], size), seen, strict=True):
             y, own = ask.target.read(part)
+            columns = known.get(here.tobytes())
+            if columns is None:
+                columns = known[here.tobytes()] = _columns(ask, here)
             low = part.start - block.start
-            groups, weights = _weights(ask, y, own, sides[:, low : low + len(y)])
-            columns = _columns(ask, groups)
-            eta = _predictors(ask, part.X)
-            broken += not np.isfinite(eta[0].sum())
-            slope = gradients(ask.loss, contiguous(y), eta)
+            weights = _weights(ask, columns.apart, y, own, training[:, low : low + len(y)])
+            eta = _predictors(columns, part.X)
+            broken += not np.isfinite(eta[:1].sum())
+            slope = gradients(ask.loss, contiguous(y), eta.reshape(-1, outputs, len(y)))
             shape = (len(columns.point), outputs, len(y))
-            weighted, squares = scratch("split weighted", shape), np.zeros(len(columns.point))
-            _weigh(slope, weights, columns.point, columns.group, weighted, squares)
-            sums = _products(weighted.reshape(-1, len(y)), part.X).reshape(*shape[:2], p)
+            weighted, sums = scratch("split weighted", shape), np.zeros((*shape[:2], p + 1))
+            squares = np.zeros(len(columns.point))
+            _weigh(slope, weights, columns.point, columns.group, weighted, squares, sums)
+            sums[..., :-1] = _products(weighted.reshape(-1, len(y)), part.X).reshape(*shape[:2], p)
             wanted, place = columns.wanted, columns.place
-            weight[wanted] += weights.sum(axis=1)[columns.group][place]
+            weight[wanted] += weights.sum(axis=1)[columns.group[place]]
             spread[wanted] += squares[place]
-            gradient[wanted, :, :-1] += sums[place]
-            gradient[wanted, :, -1] += weighted.sum(axis=2)[place]
+            gradient[wanted] += sums[place]
     gradient[..., :-1] -= gradient[..., -1:] * ask.center
     return SplitGradients(weight, spread, gradient, broken)
 
 
 def merge(left: SplitGradients, right: SplitGradients) -> SplitGradients:
     """Add two up."""
-    return SplitGradients(*(one + other for one, other in zip(left, right, strict=True)))
+    return SplitGradients(
+        left.weight + right.weight,
+        left.spread + right.spread,
+        left.gradient + right.gradient,
+        left.broken + right.broken,
+    )
 
 
 def finite(summary: SplitGradients) -> bool:
@@ -141,46 +160,55 @@ def _training(ask: Points, block: Block) -> Array:
     return np.stack([ask.splits.sides(n, block) == TRAIN for n in range(ask.splits.n_splits)])
 
 
-def _weights(ask: Points, y: Array, own: Array, training: Array) -> tuple[Array, Array]:
-    """Return each split's place among the different weights of a slice's rows, and these.
+def _seen(training: Array, size: int) -> Array:
+    """Tell for each slice of a block how much each split trains on: 0 nothing, 1 some, 2 all."""
+    n_rows = training.shape[1]
+    starts = np.arange(0, n_rows, size)
+    if not len(starts):
+        return np.empty((0, len(training)), dtype=np.int8)
+    counts = np.add.reduceat(training, starts, axis=1, dtype=np.int64)
+    sizes = np.diff(np.append(starts, n_rows))
+    seen: Array = ((counts > 0).astype(np.int8) + (counts == sizes)).T
+    return np.ascontiguousarray(seen)
 
-    Splits that train on every row have their weights in common; one that trains on none has -1.
-    """
-    n_splits = len(training)
-    every, some = training.all(axis=1), training.any(axis=1)
-    if ask.class_weights is not None:
-        every[:] = False
-    groups = np.full(n_splits, -1)
-    apart = np.flatnonzero(some & ~every)
-    groups[every] = len(apart)
+
+def _columns(ask: Points, seen: Array) -> Columns:
+    """Find the different sums of a slice of which splits have seen so much."""
+    common = seen == 2 if ask.class_weights is None else np.zeros(len(seen), dtype=bool)
+    apart = np.flatnonzero((seen > 0) & ~common)
+    groups = np.full(len(seen), -1)
     groups[apart] = np.arange(len(apart))
-    weights = np.where(training[apart], own, 0.0)
-    if ask.class_weights is not None:
-        weights *= ask.class_weights[apart][:, y.astype(np.intp)]
-    return groups, np.concatenate([weights, own[np.newaxis]]) if every.any() else weights
-
-
-def _columns(ask: Points, groups: Array) -> Columns:
-    """Find the different sums."""
+    groups[common] = len(apart)
     group = groups[ask.split]
     wanted = np.flatnonzero(group >= 0)
-    keys = ask.point[wanted] * (len(groups) + 1) + group[wanted]
+    keys = ask.point[wanted] * (len(seen) + 1) + group[wanted]
     different, place = np.unique(keys, return_inverse=True)
-    return Columns(*np.divmod(different, len(groups) + 1), wanted, place)
+    points, of_group = np.divmod(different, len(seen) + 1)
+    needed, point = np.unique(points, return_inverse=True)
+    coef = ask.coef[needed].reshape(-1, ask.coef.shape[2])
+    intercept = ask.intercept[needed].reshape(-1, 1)
+    return Columns(apart, coef, intercept, point, of_group, wanted, place)
 
 
-def _predictors(ask: Points, X: Matrix) -> Array:
-    """Return η of shape (n_points, n_outputs, n_rows)."""
-    n_points, outputs, p = ask.coef.shape
-    shape = (n_points, outputs, X.shape[0])
-    eta = scratch("split predictors", shape)
-    flat = eta.reshape(-1, X.shape[0])
-    coef = ask.coef.reshape(-1, p)
+def _weights(ask: Points, apart: Array, y: Array, own: Array, training: Array) -> Array:
+    """Return the weights of some splits' training rows, and the rows' own behind them."""
+    weights = np.empty((len(apart) + 1, len(own)))
+    weights[-1] = own
+    if len(apart):
+        np.multiply(training[apart], own, out=weights[:-1])
+    if ask.class_weights is not None:
+        weights[:-1] *= ask.class_weights[apart][:, y.astype(np.intp)]
+    return weights
+
+
+def _predictors(columns: Columns, X: Matrix) -> Array:
+    """Return η of shape (n_predictors * n_outputs, n_rows)."""
+    eta = scratch("split predictors", (len(columns.coef), X.shape[0]))
     if is_sparse(X):
-        flat[...] = (X @ coef.T).T
+        eta[...] = (X @ columns.coef.T).T
     else:
-        np.matmul(coef, X.T, out=flat)
-    flat += ask.intercept.reshape(-1, 1)
+        np.matmul(columns.coef, X.T, out=eta)
+    eta += columns.intercept
     return eta
 
 
@@ -191,16 +219,25 @@ def _products(weighted: Array, X: Matrix) -> Array:
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
 def _weigh(
-    slope: Array, weights: Array, point: Array, group: Array, weighted: Array, squares: Array
+    slope: Array,
+    weights: Array,
+    point: Array,
+    group: Array,
+    weighted: Array,
+    squares: Array,
+    sums: Array,
 ) -> None:
-    """Weigh the slopes of each column, and sum up their squares."""
+    """Weigh the slopes of each column, and sum up slopes and their squares."""
     n_columns, n_outputs, n_rows = weighted.shape
     for c in range(n_columns):
-        mine, total = weights[group[c]], 0.0
+        mine = weights[group[c]]
         for k in range(n_outputs):
             own, out = slope[point[c], k], weighted[c, k]
+            total, square = 0.0, 0.0
             for i in range(n_rows):
                 product = mine[i] * own[i]
                 out[i] = product
-                total += product * own[i]
-        squares[c] += total
+                total += product
+                square += product * own[i]
+            sums[c, k, -1] = total
+            squares[c] += square

@@ -96,7 +96,11 @@ class LabelOutput(ClassifierMixin, PassEstimator):
 
 def most_probable(coef: Array, intercept: Array, classes: Array, X: Any) -> Array:
     """Return each row's most probable class."""
-    eta = linear(coef, intercept, X)
+    return label_of(linear(coef, intercept, X), classes)
+
+
+def label_of(eta: Array, classes: Array) -> Array:
+    """Return the most probable class of each row, from its predictors."""
     best = (eta[:, 0] > 0).astype(np.intp) if eta.shape[1] == 1 else eta.argmax(axis=1)
     chosen: Array = classes[best]
     return chosen

@@ -157,9 +157,13 @@ class LogisticRegression(GlmSummary, LinearClassifier):
 
 def probabilities(coef: Array, intercept: Array, X: Any) -> Array:
     """Return each row's probabilities of the classes."""
-    eta = linear(coef, intercept, X)
+    return shares(linear(coef, intercept, X))
+
+
+def shares(eta: Array) -> Array:
+    """Return the probabilities of the classes, from the rows' predictors."""
     if eta.shape[1] == 1:
         eta = np.column_stack([-eta / 2, eta / 2])
     odds = np.exp(eta - eta.max(axis=1, initial=-np.inf, keepdims=True))
-    shares: Array = odds / odds.sum(axis=1, keepdims=True)
-    return shares
+    found: Array = odds / odds.sum(axis=1, keepdims=True)
+    return found

@@ -19,6 +19,7 @@ from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS
 from flowml.linear_model import survey as first_look
+from flowml.linear_model.joint_answers import answer_together
 from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.minimising import (
     SAMPLE_PASSES,
@@ -335,7 +336,18 @@ class LogisticRegressionCV(LogisticRegression):
                 intercept = intercept - intercept.mean()
             trial.model.coef_, trial.model.intercept_ = coef, intercept
             trial.model.n_features_in_ = self.n_features_in_
-        return [Fit(trial.model, tests[trial.subset.split]) for trial in trials]
+        if trials[0].objective.encoding is not None:
+            return [Fit(trial.model, tests[trial.subset.split]) for trial in trials]
+        size = len(self._grid())
+        return [
+            Fit(trial.model, tests[trial.subset.split], answers)
+            for low in range(0, len(trials), size)
+            for trial, answers in zip(
+                trials[low : low + size],
+                answer_together([trial.model for trial in trials[low : low + size]]),
+                strict=True,
+            )
+        ]
 
     def _note(self, fits: Sequence[Fit], found: Sequence[Found], scores: Array) -> None:
         """Set what the search has found."""

@@ -1,8 +1,9 @@
 """By what estimators are scored, and the pass that scores many of them on their splits."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,10 +31,13 @@ class Fit(NamedTuple):
     ----------
     estimator : estimator
     subset : Subset
+    answers : callable ``method -> (X -> array)``, optional
+        A quicker way than the estimator's own methods.
     """
 
     estimator: Any
     subset: Subset
+    answers: Callable[[str], Callable[[Matrix], Array]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +131,10 @@ class _Sums:
             ]
             for name, scorer in scorers.items()
         }
-        bare = without_names(fit.estimator)
+        answers = fit.answers or partial(Answers, without_names(fit.estimator))
         responses = dict.fromkeys(response for response, _, _ in self.wanted)
         views = {
-            response: Predicted(Answers(bare, response), as_scores=response != "predict")
+            response: Predicted(answers(response), as_scores=response != "predict")
             for response in responses
         }
         self.solvers = [
