@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import blas
 
 from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import LOSS_GRADIENT
@@ -26,6 +27,22 @@ STRAIGHT = 1e-12
 TRIALS = several([LOSS_GRADIENT] * len(FIRST_SHARES))
 
 
+class Learned(NamedTuple):
+    """A step, and what it tells of the curvature.
+
+    Attributes
+    ----------
+    step, change : ndarray of shape (n_parameters,)
+        How the gradient changed along the step.
+    bend : float
+        Their product, above zero.
+    """
+
+    step: Array
+    change: Array
+    bend: float
+
+
 class LbfgsState(NamedTuple):
     """Where the iteration stands.
 
@@ -38,8 +55,8 @@ class LbfgsState(NamedTuple):
     direction : ndarray of that shape
     shares : tuple of float
         Of the direction: the points that the next pass looks at.
-    steps, changes : ndarray of shape (n_kept, n_parameters)
-        The last steps, and how the gradient changed along them.
+    learned : tuple of Learned
+        From the last steps, the oldest first.
     value, violation : float
         At `theta`; infinite before the first pass.
     n_iter : int
@@ -52,8 +69,7 @@ class LbfgsState(NamedTuple):
     gradient: Array
     direction: Array
     shares: tuple[float, ...]
-    steps: Array
-    changes: Array
+    learned: tuple[Learned, ...] = ()
     value: float = np.inf
     violation: float = np.inf
     n_iter: int = 0
@@ -96,12 +112,10 @@ class Lbfgs:
 
     def init(self) -> LbfgsState:
         """Look at the start first."""
-        theta, learned = self.start.theta, self.start.learned
-        nothing, empty = np.zeros_like(theta), np.empty((0, theta.size))
-        steps, changes = empty, empty
-        if isinstance(learned, LbfgsState):
-            steps, changes = learned.steps, learned.changes
-        return LbfgsState(theta, nothing, nothing, (0.0,), steps, changes)
+        theta, before = self.start.theta, self.start.learned
+        nothing = np.zeros_like(theta)
+        learned = before.learned if isinstance(before, LbfgsState) else ()
+        return LbfgsState(theta, nothing, nothing, (0.0,), learned)
 
     def ask(self, state: LbfgsState) -> Asks:
         """Return the points to be tried."""
@@ -114,8 +128,7 @@ class Lbfgs:
         tried = [(self.objective.evaluate(sums, theta), theta) for sums, theta in pairs]
         state = state._replace(n_passes=state.n_passes + 1)
         if state.n_passes == 1 and self.start.misleads(tried[0][0].value):
-            empty = np.empty((0, state.theta.size))
-            return state._replace(theta=self.start.otherwise, steps=empty, changes=empty)
+            return state._replace(theta=self.start.otherwise, learned=())
         slope = float(np.vdot(state.gradient, state.direction))
         good = [
             (evaluation, theta)
@@ -137,11 +150,11 @@ class Lbfgs:
 
     def _accept(self, state: LbfgsState, evaluation: Evaluation, theta: Array) -> LbfgsState:
         gradient = smooth_gradient(self.objective, theta, evaluation)
-        steps, changes = state.steps, state.changes
+        learned = state.learned
         if np.isfinite(state.value):
-            new = (theta - state.theta).ravel(), (gradient - state.gradient).ravel()
-            steps, changes = _remember(steps, changes, *new)
-        direction = _direction(gradient.ravel(), steps, changes).reshape(theta.shape)
+            change = (gradient - state.gradient).ravel()
+            learned = _remember(learned, (theta - state.theta).ravel(), change)
+        direction = _direction(gradient.ravel(), learned).reshape(theta.shape)
         promise = float(np.vdot(gradient, direction))
         violation = self.objective.violation(theta, evaluation)
         separated = evaluation.separated and not self.objective.is_penalised
@@ -150,9 +163,8 @@ class Lbfgs:
             theta,
             gradient,
             direction,
-            (1.0,) if len(steps) else FIRST_SHARES,
-            steps,
-            changes,
+            (1.0,) if learned else FIRST_SHARES,
+            learned,
             evaluation.value,
             violation,
             state.n_iter + 1,
@@ -171,24 +183,25 @@ def _value(tried: tuple[Evaluation, Any]) -> float:
     return tried[0].value
 
 
-def _remember(steps: Array, changes: Array, step: Array, change: Array) -> tuple[Array, Array]:
+def _remember(learned: tuple[Learned, ...], step: Array, change: Array) -> tuple[Learned, ...]:
     """Add a step that curves upwards, and forget the oldest of too many."""
-    if step @ change <= STRAIGHT * np.sqrt((step @ step) * (change @ change)):
-        return steps, changes
-    return np.vstack([steps, step])[-KEPT:], np.vstack([changes, change])[-KEPT:]
+    bend = float(step @ change)
+    if bend <= STRAIGHT * np.sqrt((step @ step) * (change @ change)):
+        return learned
+    return (*learned, Learned(step, change, bend))[-KEPT:]
 
 
-def _direction(gradient: Array, steps: Array, changes: Array) -> Array:
+def _direction(gradient: Array, learned: tuple[Learned, ...]) -> Array:
     """Return minus the gradient times the inverse curvature, by the two loops of the paper."""
-    direction = -gradient
-    if len(steps) == 0:
+    direction, shares = -gradient, []
+    if not learned:
         return direction
-    bends = np.einsum("ij,ij->i", steps, changes)
-    shares = np.zeros(len(steps))
-    for i in reversed(range(len(steps))):
-        shares[i] = steps[i] @ direction / bends[i]
-        direction = direction - shares[i] * changes[i]
-    direction = direction * (bends[-1] / (changes[-1] @ changes[-1]))
-    for i in range(len(steps)):
-        direction = direction + (shares[i] - changes[i] @ direction / bends[i]) * steps[i]
+    for step, change, bend in reversed(learned):
+        shares.append(float(step @ direction) / bend)
+        direction = blas.daxpy(change, direction, a=-shares[-1])  # in place
+    newest = learned[-1]
+    direction *= newest.bend / float(newest.change @ newest.change)
+    for step, change, bend in learned:
+        share = shares.pop() - float(change @ direction) / bend
+        direction = blas.daxpy(step, direction, a=share)
     return direction
