@@ -1,5 +1,7 @@
 """Statistics of generalised linear models against statsmodels, and of penalised ones by formula."""
 
+import warnings
+
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import statsmodels.api as sm
+from scipy.linalg import LinAlgWarning
 from scipy.stats import norm
 from sklearn.base import clone
 
@@ -296,7 +299,8 @@ def test_class_weights_are_weights(X, binary):
 
 
 def test_collinear_columns_have_finite_errors(X, binary):
-    model = LogisticRegression(C=np.inf).fit(X.assign(twice=2 * X["rooms"]), binary)
+    with pytest.warns(LinAlgWarning, match=r"columns rooms, twice are collinear \(rank 4\)"):
+        model = LogisticRegression(C=np.inf).fit(X.assign(twice=2 * X["rooms"]), binary)
     alone = LogisticRegression(C=np.inf).fit(X, binary)
     summary = model.summary()
     assert summary.df_model == 4
@@ -305,6 +309,39 @@ def test_collinear_columns_have_finite_errors(X, binary):
         alone.summary().coefficients["std_err"][NAMES[1:]],
         rtol=1e-6,
     )
+
+
+@pytest.mark.parametrize("make", ["dense", "CSR", "categorical", "three classes", "poisson"])
+def test_collinear_columns_are_named(X, binary, several, make):
+    inputs, y = X.assign(sum=X["rooms"] + X["age"], same=1.0), binary
+    model, named = LogisticRegression(C=np.inf), "rooms, age, sum"
+    if make == "CSR":
+        inputs, named = sp.csr_array(inputs.to_numpy()), "x0, x1, x4"
+    elif make == "categorical":
+        kinds = pd.Series(pd.Categorical.from_codes(np.arange(N) % 3, ["a", "b", "c"]))
+        inputs = X.assign(kind=kinds, b=1.0 * (kinds == "b"))
+        named = "b, kind=b"
+    elif make == "three classes":
+        y = several
+    elif make == "poisson":
+        model = PoissonRegressor(alpha=0.0)
+    with pytest.warns(LinAlgWarning, match=f"columns {named} are collinear"):
+        model.fit(inputs, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        penalised = PoissonRegressor(alpha=0.1) if make == "poisson" else LogisticRegression()
+        penalised.fit(inputs, y)
+        LogisticRegression(C=np.inf).fit(X.assign(same=1e6), binary)
+
+
+def test_few_groups_are_remarked_on(X, binary, groups):
+    for model in (LogisticRegression(C=np.inf), LinearRegression()):
+        model.fit(X, binary)
+        few = model.summary(X, binary, cov_type="cluster", groups=groups % 10)
+        assert "There are 10 groups: with fewer than 40" in few.remarks[0]
+        assert few.remarks[0] in repr(few)
+        assert few.remarks[0] in few._repr_html_()
+        assert not model.summary(X, binary, cov_type="cluster", groups=groups).remarks
 
 
 @pytest.mark.parametrize("kind", ["HC0", "HC1", "cluster"])

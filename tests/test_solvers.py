@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.linalg import LinAlgWarning
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
@@ -472,9 +473,9 @@ def test_collinear_and_constant_columns_change_no_prediction(n_classes: int) -> 
     y = make_target("logistic" if n_classes == 2 else "multinomial", eta)
     more = np.column_stack([X, X[:, 0] - 2 * X[:, 1], np.full(len(X), 7.0), X[:, 2]])
     plain = LogisticRegression(C=np.inf, tol=1e-8).fit(X, y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(LinAlgWarning, match="columns x0, x1, x2, x4, x6 are collinear") as caught:
         model = LogisticRegression(C=np.inf, tol=1e-8).fit(more, y)
+    assert [warning.filename for warning in caught] == [__file__]
     np.testing.assert_allclose(model.predict_proba(more), plain.predict_proba(X), atol=1e-7)
     assert abs(model.coef_[0, 5]) < 1e-12
 

@@ -2,10 +2,38 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from flowml.linear_model.minimising import Minimum, Options
+from flowml.solvers.glm_statistics import Evidence, collinear_columns
 
 NAMED_COLUMNS = 10
 """Most columns that a warning names."""
+
+
+def collinear_problem(evidence: Evidence, names: Sequence[str], remedy: str) -> str | None:
+    """Say which columns others make up, if any, so that many coefficients fit equally well.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    names : sequence of str
+        Of the coefficients.
+    remedy : str
+        How to set a penalty.
+    """
+    involved, rank = collinear_columns(evidence)
+    if not involved.any():
+        return None
+    if evidence.rows <= len(involved):
+        problem = f"{int(evidence.rows)} rows don't determine {len(involved)} coefficients"
+    else:
+        listed = _listed(names, np.flatnonzero(involved).tolist())
+        problem = f"columns {listed} are collinear (rank {rank})"
+    return (
+        f"{problem}: many solutions fit equally well, and one of them is taken. Drop columns, or "
+        f"{remedy}"
+    )
 
 
 def problem_of(minimum: Minimum, options: Options, names: Sequence[str], remedy: str) -> str:
@@ -22,9 +50,7 @@ def problem_of(minimum: Minimum, options: Options, names: Sequence[str], remedy:
     """
     where = f"{minimum.violation:.1e}, above tol={options.tol}"
     if minimum.growing:
-        named = [names[place] for place in minimum.growing[:NAMED_COLUMNS]]
-        more = len(minimum.growing) - len(named)
-        listed = ", ".join(named) + (f" and {more} more" if more else "")
+        listed = _listed(names, minimum.growing)
         return (
             f"columns {listed} separate some rows perfectly (quasi-complete separation: one label "
             "only, or no count above zero), so that without a penalty their coefficients grow for "
@@ -44,3 +70,9 @@ def problem_of(minimum: Minimum, options: Options, names: Sequence[str], remedy:
         f"after max_iter={options.max_iter} passes the steepest way down is still {where}: raise "
         "max_iter or tol"
     )
+
+
+def _listed(names: Sequence[str], places: Sequence[int]) -> str:
+    named = [names[place] for place in places[:NAMED_COLUMNS]]
+    more = len(places) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+from scipy.linalg import LinAlgWarning
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_random_state
 
@@ -25,7 +26,7 @@ from flowml.linear_model.categorical import (
     names_of_coefficients,
     spread_of_levels,
 )
-from flowml.linear_model.convergence import problem_of
+from flowml.linear_model.convergence import collinear_problem, problem_of
 from flowml.linear_model.evidence import Described
 from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver, planned
@@ -203,13 +204,22 @@ class LinearPredictor(PassEstimator):
         check_random_state(self.random_state)
 
     def _warn(self, minimum: Minimum) -> None:
-        if minimum.converged:
-            return
         names = names_of_coefficients(self)
+        if minimum.converged:
+            self._warn_of_collinear(minimum, names)
+            return
         problem = problem_of(minimum, self._options(), names, self._remedy)
         warnings.warn(
-            f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=6
+            f"{type(self).__name__} did not converge: {problem}", ConvergenceWarning, stacklevel=7
         )
+
+    def _warn_of_collinear(self, minimum: Minimum, names: list[str]) -> None:
+        """Warn where the curvature is at hand that tells."""
+        evidence = None if minimum.described is None else minimum.described.evidence
+        if evidence is None or evidence.curvature is None or evidence.squares.any():
+            return
+        if (problem := collinear_problem(evidence, names, self._remedy)) is not None:
+            warnings.warn(problem, LinAlgWarning, stacklevel=8)
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""

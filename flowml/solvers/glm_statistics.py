@@ -9,12 +9,15 @@ from flowml.kernels.rows import Array
 from flowml.kernels.score_products import ScoreProducts
 from flowml.losses.families import Totals
 from flowml.losses.likelihood import Likelihood
+from flowml.solvers.least_squares import INVOLVED
 
 CONFIDENCE = 0.95
 CLUSTER = "cluster"
 LEVERAGE_POWERS = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0, CLUSTER: 0.0}
 """By which power of one less its leverage a row's score is divided."""
 ENOUGH_GROUPS = 40
+CONSTANT = 1e-14
+"""Share of a column's squares below which what is left about its center is rounding."""
 COLLINEAR = 1e-12
 """Share of the largest eigenvalue below which a direction is taken to be flat."""
 
@@ -177,6 +180,29 @@ def inverse_curvature(evidence: Evidence) -> tuple[Array, float]:
     return inverse, float(np.sum(root * (H @ root)))
 
 
+def collinear_columns(evidence: Evidence) -> tuple[Array, int]:
+    """Return which columns others make up, weighted as the fit weighs rows, and the rank of all.
+
+    Constant columns aren't among them: their coefficients are zero.
+    """
+    assert evidence.curvature is not None
+    size = evidence.free.shape[1]
+    H, c = evidence.curvature[:size, :size], evidence.center
+    bend = np.diag(H)[:-1]
+    about_zero = bend + 2 * c * H[:-1, -1] + c * c * H[-1, -1]
+    kept = evidence.free[0] & np.append(bend > CONSTANT * about_zero, True)
+    involved = np.zeros(size, dtype=bool)
+    scale = np.sqrt(np.diag(H)[kept])
+    A = H[np.ix_(kept, kept)] / scale / scale[:, np.newaxis]
+    n_flat = 0
+    if not _is_definite(A):
+        values, vectors = np.linalg.eigh(A)
+        flat = values <= COLLINEAR * len(A) * values[-1]
+        involved[kept] = np.linalg.norm(vectors[:, flat], axis=1) > INVOLVED
+        n_flat = int(flat.sum())
+    return involved[:-1], int(kept[:-1].sum()) - n_flat
+
+
 def robust_covariance(
     evidence: Evidence, sums: ScoreProducts, kind: str, inverse: Array, used: float
 ) -> Array:
@@ -250,16 +276,22 @@ def shown_parameters(evidence: Evidence) -> Array:
 
 def _inverse_root(A: Array) -> Array:
     """Return R with R Rᵀ the (pseudo-)inverse of a matrix with a diagonal of ones."""
-    try:
+    if _is_definite(A):
         lower = linalg.cholesky(A, lower=True)
-        if np.diag(lower).min() ** 2 > COLLINEAR * len(A):
-            root: Array = linalg.solve_triangular(lower, np.eye(len(A)), lower=True).T
-            return root
-    except linalg.LinAlgError:
-        pass
+        root: Array = linalg.solve_triangular(lower, np.eye(len(A)), lower=True).T
+        return root
     values, vectors = np.linalg.eigh(A)
     kept = values > COLLINEAR * len(A) * values[-1]
     return vectors[:, kept] / np.sqrt(values[kept])
+
+
+def _is_definite(A: Array) -> bool:
+    """Tell whether Cholesky's factor of a matrix with a diagonal of ones can be trusted."""
+    try:
+        lower = linalg.cholesky(A, lower=True)
+    except linalg.LinAlgError:
+        return False
+    return bool(np.diag(lower).min() ** 2 > COLLINEAR * len(A))
 
 
 def _log_likelihood(
