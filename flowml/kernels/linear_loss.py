@@ -2,15 +2,26 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from flowml.kernels.csr_products import add_gathered, times
 from flowml.kernels.fold import Fold
+from flowml.kernels.gram import constant
 from flowml.kernels.labels import encode
+from flowml.kernels.loss_rows import Lines, Place, Sums, add_lines, count
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.one_hot import Encoding
-from flowml.kernels.products import add_pair_products, add_weighted_products
+from flowml.kernels.products import (
+    add_pair_products,
+    add_pairs,
+    add_weighted_products,
+    is_narrow,
+    pairs_of,
+)
 from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.scratch import scratch
+from flowml.kernels.symmetric import padded, whole_of
+from flowml.losses.compiled import form_of
 from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Derivatives, Loss, contiguous
 
@@ -178,29 +189,68 @@ LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
 
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:
     outputs, pearson = ask.loss.n_outputs, 0.0
-    likelihood = likelihood_of(ask.loss)
-    dispersed = likelihood is not None and likelihood.dispersion is None
+    form = form_of(ask.loss)
     gradient, tally = np.zeros((outputs, len(ask.center) + 1)), np.zeros(len(Tally._fields))
+    if form is not None and ask.encoding is None and all(is_narrow(block.X) for block in rows):
+        _add_compiled(ask, rows, form, (tally, gradient, curvature))
+    else:
+        pearson = _add_slices(ask, rows, tally, gradient, curvature)
+    total, value, spread, largest, broken = Tally(*tally.tolist())
+    return LossSums(total, value, spread, gradient, curvature, largest, int(broken), pearson)
+
+
+def _add_compiled(
+    ask: Point, rows: Rows, form: int, sums: tuple[Array, Array, Array | None]
+) -> None:
+    """Add narrow dense rows to tally, gradient and curvature, in a compiled call for each block."""
+    tally, gradient, curvature = sums
+    outputs, n_columns = ask.coef.shape
+    size, closed = padded(n_columns + 1), ask.loss.shift_invariant
+    pairs = [] if curvature is None else pairs_of(outputs, closed)
+    theta = np.zeros((outputs, size))
+    theta[:, :n_columns] = ask.coef
+    theta[:, n_columns] = ask.intercept + ask.coef @ ask.center
+    place = Place(form, ask.center, theta, np.array(pairs, dtype=np.intp).reshape(-1, 2))
+    found = Sums(tally, np.zeros((outputs, size)), scratch("halves", (len(pairs), size, size)))
+    found.halves[:] = 0.0
+    for block in rows:
+        y, weight = ask.target.read(block)
+        added = np.ravel(ask.target.added(block) if ask.target.offset is not None else [])
+        lines = Lines(constant(block.X), contiguous(y), contiguous(weight), contiguous(added))
+        add_lines(place, lines, found)
+    gradient += found.gradient[:, : n_columns + 1]
+    if curvature is None:
+        return
+    products = np.zeros((len(pairs), n_columns + 1, n_columns + 1))
+    for half, product in zip(found.halves, products, strict=True):
+        whole_of(half, product)
+    add_pairs(pairs, products, closed, curvature.reshape(2 * (outputs, n_columns + 1)))
+
+
+def _add_slices(
+    ask: Point, rows: Rows, tally: Array, gradient: Array, curvature: Array | None
+) -> float:
+    """Add rows of any kind slice by slice, and return Pearson's statistic."""
+    likelihood, pearson = likelihood_of(ask.loss), 0.0
+    dispersed = likelihood is not None and likelihood.dispersion is None
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for part in slices(rows, slice_rows(rows)):
             X, (y, weight) = ask.columns(part.X), ask.target.read(part)
             eta = predictor(ask, X, part)
             derivatives = weighed(ask.loss, y, eta, weight)
-            weighted = np.empty(eta.shape)
-            slope = derivatives.gradient.reshape(eta.shape)
-            _tally(
-                contiguous(y), contiguous(weight), eta, derivatives.value, slope, tally, weighted
-            )
+            weighted = np.empty((ask.loss.n_outputs, len(y)))
+            slope = contiguous(derivatives.gradient.T).reshape(weighted.shape)
+            y, weight, predicted = contiguous(y), contiguous(weight), contiguous(eta.T)
+            count(y, weight, predicted, derivatives.value, slope, tally, weighted)
             if dispersed:
                 ratio = np.square(derivatives.gradient) / derivatives.curvature
                 pearson += float(weight @ np.where(weight > 0, ratio, 0.0))
-            gradient[:, :-1] += (X.T @ weighted).T
-            gradient[:, -1] += weighted.sum(axis=0)
+            add_gathered(X, weighted, gradient[:, :-1])
+            gradient[:, -1] += weighted.sum(axis=1)
             if curvature is not None:
                 _add_curvature(ask, X, weight, derivatives, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
-    total, value, spread, largest, broken = Tally(*tally.tolist())
-    return LossSums(total, value, spread, gradient, curvature, largest, int(broken), pearson)
+    return pearson
 
 
 class Tally(NamedTuple):
@@ -211,29 +261,6 @@ class Tally(NamedTuple):
     spread: float
     largest: float
     broken: float
-
-
-@numba.njit(nogil=True, cache=True)
-def _tally(
-    y: Array, weight: Array, eta: Array, value: Array, slope: Array, tally: Array, weighted: Array
-) -> None:
-    """Add a slice's rows to the tally and weigh their gradients, in one call."""
-    n_rows, n_outputs = eta.shape
-    seen, total, values, spread, largest = 0.0, 0.0, 0.0, 0.0, tally[3]
-    for i in range(n_rows):
-        total += weight[i]
-        values += weight[i] * value[i]
-        seen += y[i]
-        for k in range(n_outputs):
-            seen += eta[i, k]
-            weighted[i, k] = weight[i] * slope[i, k]
-            spread += weighted[i, k] * slope[i, k]
-            largest = max(largest, abs(slope[i, k]))
-    tally[0] += total
-    tally[1] += values
-    tally[2] += spread
-    tally[3] = largest
-    tally[4] += not np.isfinite(seen + total)
 
 
 def weighed(loss: Loss, y: Array, eta: Array, weight: Array) -> Derivatives:
@@ -258,7 +285,7 @@ def slice_rows(rows: Rows) -> int:
 
 def predictor(ask: Point, X: Matrix, rows: Slice | Block) -> Array:
     """Return η of rows whose columns are X, of shape (n_rows, n_outputs)."""
-    eta: Array = X @ ask.coef.T + ask.intercept
+    eta: Array = times(X, ask.coef) + ask.intercept
     return eta + ask.target.added(rows)
 
 

@@ -58,9 +58,26 @@ def add_pair_products(
         output with itself then follow from the others.
     """
     outputs, size = weights.shape[1], len(center) + 1
-    blocks = products.reshape(outputs, size, outputs, size)
-    pairs = [(j, k) for j in range(outputs) for k in range(j if closed else j + 1)]
+    pairs = pairs_of(outputs, closed)
     found = _products_of_pairs(X, weights, center, pairs)
+    add_pairs(pairs, found, closed, products.reshape(outputs, size, outputs, size))
+
+
+def pairs_of(n_outputs: int, closed: bool) -> list[tuple[int, int]]:
+    """Return the pairs of outputs whose products are needed; see `add_pair_products`."""
+    return [(j, k) for j in range(n_outputs) for k in range(j if closed else j + 1)]
+
+
+def add_pairs(pairs: list[tuple[int, int]], found: Array, closed: bool, blocks: Array) -> None:
+    """Add the products of pairs to the blocks that they belong to.
+
+    Parameters
+    ----------
+    pairs : list of (int, int)
+    found : ndarray of shape (n_pairs, size, size)
+    closed : bool
+    blocks : ndarray of shape (n_outputs, size, n_outputs, size)
+    """
     for (j, k), product in zip(pairs, found, strict=True):
         blocks[j, :, k, :] += product
         if k < j:
@@ -107,46 +124,40 @@ def _add_narrow(X: Matrix, weights: Array, center: Array, products: Array) -> No
     halves = scratch("pair halves", (len(weights), size, size))
     halves[:] = 0.0
     work = scratch("pair work", (2, FEW_ROWS, size))
+    work[0] = 0.0
     _add_halves(constant(X), constant(weights), constant(center), work, halves)
     for half, product in zip(halves, products, strict=True):
         whole_of(half, product)
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_halves(X: Matrix, weights: Array, center: Array, work: Array, halves: Array) -> None:
+def _add_halves(X: Matrix, weights: Array, center: Array, space: Array, halves: Array) -> None:
     """Add to the halves of the products of all rows, a few rows at a time."""
-    n_rows = len(X)
+    n_rows, rows, work = len(X), space[0], space[1]
     for low in range(0, n_rows, FEW_ROWS):
-        m = min(FEW_ROWS, n_rows - low)
-        add_few_rows(X[low : low + m], weights[:, low : low + m], center, work, halves)
+        few = rows[: min(FEW_ROWS, n_rows - low)]
+        fill_few(X[low : low + len(few)], center, few)
+        for pair in range(len(weights)):
+            add_weighted_half(few, weights[pair, low : low + len(few)], work, halves[pair])
 
 
 @numba.njit(nogil=True, cache=True)
-def add_few_rows(X: Matrix, weights: Array, center: Array, work: Array, halves: Array) -> None:
-    """Add to the halves of the products of rows, as many as there is work space for at most.
-
-    Parameters
-    ----------
-    X : C-contiguous ndarray of shape (n_rows, n_columns)
-    weights : ndarray of shape (n_pairs, n_rows)
-    center : ndarray of shape (n_columns,)
-    work : ndarray of shape (2, at least n_rows, size)
-        The size is `padded`, of at least n_columns + 1.
-    halves : ndarray of shape (n_pairs, size, size)
-    """
+def fill_few(X: Matrix, center: Array, few: Array) -> None:
+    """Write rows about the center and a one; what is behind that stays as it is."""
     n_rows, n_columns = X.shape
-    rows, weighted = work[0], work[1]
-    rows[:n_rows, n_columns + 1 :] = 0.0
     for i in range(n_rows):
         for j in range(n_columns):
-            rows[i, j] = X[i, j] - center[j]
-        rows[i, n_columns] = 1.0
-    for pair in range(len(weights)):
-        for i in range(n_rows):
-            weight = weights[pair, i]
-            for j in range(rows.shape[1]):
-                weighted[i, j] = weight * rows[i, j]
-        add_half(weighted, rows, n_rows, halves[pair])
+            few[i, j] = X[i, j] - center[j]
+        few[i, n_columns] = 1.0
+
+
+@numba.njit(nogil=True, cache=True)
+def add_weighted_half(few: Array, weight: Array, work: Array, half: Array) -> None:
+    """Add the weighted products of a few rows with themselves, as `symmetric.add_half` does."""
+    for i in range(len(few)):
+        for j in range(few.shape[1]):
+            work[i, j] = weight[i] * few[i, j]
+    add_half(work, few, len(few), half)
 
 
 def _add_sparse(X: Matrix, weight: Array, center: Array, products: Array) -> None:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from scipy import special
 
+from flowml.losses.elementary import exponential, logarithm
 from flowml.losses.families import (
     Binomial,
     Family,
@@ -17,8 +19,9 @@ from flowml.losses.families import (
 )
 from flowml.losses.links import Cloglog, Link, Log, Logit, Power, ProbabilityLink, Probit
 from flowml.losses.logistic import LogisticLoss
-from flowml.losses.loss import EXPONENTIAL, Array, Derivatives
+from flowml.losses.loss import EXPONENTIAL, Array, Derivatives, contiguous
 
+TINY = float(np.finfo(float).tiny)
 EDGE = 1e-10
 """A constant prediction that is no mean, as all y are zero, is moved inside by this."""
 
@@ -143,9 +146,9 @@ class PowerLogLoss(FamilyLoss):
         """Return value, gradient and curvature."""
         power = self.family.power
         if power == 1:
-            mean = np.exp(eta)
-            value = mean - y - y * (eta - np.log(np.maximum(y, np.finfo(float).tiny)))
-            return Derivatives(value, mean - y, mean)
+            found = Derivatives(*np.empty((3, len(eta))))
+            derive_poisson(contiguous(y), contiguous(eta), *found)
+            return found
         if power == 2:
             ratio = y * np.exp(-eta)
             return Derivatives(ratio - 1.0 + eta - np.log(y), 1.0 - ratio, np.ones_like(eta))
@@ -154,6 +157,16 @@ class PowerLogLoss(FamilyLoss):
         own = np.power(y if power == 0 else np.maximum(y, 0.0), two) / (one * two)
         value = own - missed / one + mean_power / two
         return Derivatives(value, mean_power - missed, mean_power)
+
+
+@numba.njit(nogil=True, cache=True)
+def derive_poisson(y: Array, eta: Array, value: Array, slope: Array, bend: Array) -> None:
+    """Write value, gradient and curvature of a Poisson loss with the logarithm as link."""
+    for i in range(len(eta)):
+        mean = exponential(eta[i])
+        value[i] = mean - y[i] - y[i] * (eta[i] - logarithm(max(y[i], TINY)))
+        slope[i] = mean - y[i]
+        bend[i] = mean
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from flowml.losses.elementary import exponential, logarithm_of_one_plus
 from flowml.losses.loss import EXPONENTIAL, Array, Derivatives, contiguous
 
 
@@ -30,11 +31,8 @@ class LogisticLoss:
 
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
-        small = np.abs(eta)
-        np.exp(np.negative(small, out=small), out=small)
-        logarithm = np.log(1.0 + small)
         found = Derivatives(*np.empty((3, len(eta))))
-        derive_logistic(contiguous(y), contiguous(eta), small, logarithm, *found)
+        derive_logistic(contiguous(y), contiguous(eta), *found)
         return found
 
     def constant(self, y: Array, weight: Array) -> Array:
@@ -43,19 +41,13 @@ class LogisticLoss:
         return np.array([np.log(share / (1 - share))])
 
 
-@numba.njit(nogil=True, cache=True)
-def derive_logistic(
-    y: Array, eta: Array, small: Array, logarithm: Array, value: Array, slope: Array, bend: Array
-) -> None:
-    """Write value, gradient and curvature from exp(-|η|) and the logarithm of 1 + that.
-
-    What the sum lost by rounding is put back to first order, as W. Kahan's log1p does.
-    """
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def derive_logistic(y: Array, eta: Array, value: Array, slope: Array, bend: Array) -> None:
+    """Write value, gradient and curvature."""
     for i in range(len(eta)):
-        one_more = 1.0 + small[i]
-        inverse = 1.0 / one_more
-        lost = (small[i] - (one_more - 1.0)) * inverse
-        probability = inverse if eta[i] >= 0.0 else small[i] * inverse
-        value[i] = max(eta[i], 0.0) + (logarithm[i] + lost) - y[i] * eta[i]
+        small = exponential(-abs(eta[i]))
+        inverse = 1.0 / (1.0 + small)
+        probability = inverse if eta[i] >= 0.0 else small * inverse
+        value[i] = max(eta[i], 0.0) + logarithm_of_one_plus(small) - y[i] * eta[i]
         slope[i] = probability - y[i]
-        bend[i] = small[i] * inverse * inverse
+        bend[i] = small * inverse * inverse

@@ -1,11 +1,11 @@
 """The logistic loss of three classes or more."""
 
-import math
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 
+from flowml.losses.elementary import exponential, logarithm
 from flowml.losses.loss import EXPONENTIAL, Array, Derivatives, contiguous
 
 SMALLEST_SHARE = 1e-12
@@ -39,10 +39,10 @@ class MultinomialLoss:
     def derivatives(self, y: Array, eta: Array) -> Derivatives:
         """Return value, gradient and curvature."""
         n_rows, n_outputs = eta.shape
-        value, gradient = np.empty(n_rows), np.empty((n_rows, n_outputs))
+        value, gradient = np.empty(n_rows), np.empty((n_outputs, n_rows))
         curvature = np.empty((n_outputs, n_outputs, n_rows))
-        derive_multinomial(contiguous(y), contiguous(eta), value, gradient, curvature)
-        return Derivatives(value, gradient, curvature.transpose(2, 0, 1))
+        derive_multinomial(contiguous(y), contiguous(eta.T), value, gradient, curvature)
+        return Derivatives(value, gradient.T, curvature.transpose(2, 0, 1))
 
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the logarithms of the classes' shares, about their mean."""
@@ -52,25 +52,31 @@ class MultinomialLoss:
         return centred
 
 
-@numba.njit(nogil=True, cache=True)
-def derive_multinomial(
-    y: Array, eta: Array, value: Array, gradient: Array, curvature: Array
-) -> None:
-    """Write value, gradient and curvature, the last with its outputs first."""
-    n_rows, n_outputs = eta.shape
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def derive_multinomial(y: Array, eta: Array, value: Array, slope: Array, bend: Array) -> None:
+    """Write value, gradient and curvature, the outputs of all but the first before the rows."""
+    n_outputs, n_rows = eta.shape
+    top, total = np.empty(n_rows), np.zeros(n_rows)
     for i in range(n_rows):
-        top, total = eta[i].max(), 0.0
-        for k in range(n_outputs):
-            gradient[i, k] = math.exp(eta[i, k] - top)
-            total += gradient[i, k]
-        value[i] = math.log(total) + top - eta[i, int(y[i])]
-        for k in range(n_outputs):
-            gradient[i, k] /= total
+        top[i] = eta[0, i]
+    for k in range(1, n_outputs):
+        for i in range(n_rows):
+            top[i] = max(top[i], eta[k, i])
+    for k in range(n_outputs):
+        for i in range(n_rows):
+            slope[k, i] = exponential(eta[k, i] - top[i])
+            total[i] += slope[k, i]
+    for i in range(n_rows):
+        value[i] = logarithm(total[i]) + top[i] - eta[int(y[i]), i]
+        total[i] = 1.0 / total[i]
+    for k in range(n_outputs):
+        for i in range(n_rows):
+            slope[k, i] *= total[i]
     for j in range(n_outputs):
         for k in range(n_outputs):
             for i in range(n_rows):
-                curvature[j, k, i] = -gradient[i, j] * gradient[i, k]
+                bend[j, k, i] = -slope[j, i] * slope[k, i]
         for i in range(n_rows):
-            curvature[j, j, i] += gradient[i, j]
+            bend[j, j, i] += slope[j, i]
     for i in range(n_rows):
-        gradient[i, int(y[i])] -= 1.0
+        slope[int(y[i]), i] -= 1.0
