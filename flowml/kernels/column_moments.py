@@ -58,11 +58,9 @@ def merge(left: ColumnMoments, right: ColumnMoments) -> ColumnMoments:
 
     Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance".
     """
-    weight = left.weight + right.weight
-    share = _divide(right.weight, weight)
-    step = right.mean - left.mean
-    scatter = left.scatter + right.scatter + left.weight * share * step**2
-    return ColumnMoments(weight, left.mean + step * share, scatter)
+    both = ColumnMoments(*np.stack(left))
+    _add_moments(*both, *right)
+    return both
 
 
 COLUMN_MOMENTS = Fold(summarise, merge, takes_nan=True)
@@ -138,17 +136,49 @@ def _weights(part: Slice) -> Array:
 
 def _sparse_moments(part: Slice) -> ColumnMoments:
     """Moments of a CSR slice in time that doesn't grow with its zeros."""
-    X = part.X
-    if not X.has_canonical_format:
+    X, weights = part.X, _weights(part)
+    found = scratch("moments of columns", (6, X.shape[1]))
+    if not _sparse_sums(X.indptr, X.indices, X.data, weights, found):
         X = X.copy()
         X.sum_duplicates()
-    weights = _weights(part)
-    stored, missing, sums, scatter = np.zeros((4, X.shape[1]))
-    _add_stored(X.indptr, X.indices, X.data, weights, stored, missing, sums)
-    weight = weights.sum() - missing
-    mean = _divide(sums, weight)
-    _add_squares(X.indptr, X.indices, X.data, weights, mean, scatter)
-    return ColumnMoments(weight, mean, scatter + (weight - stored) * mean**2)
+        _sparse_sums(X.indptr, X.indices, X.data, weights, found)
+    return ColumnMoments(*found[:3])
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_moments(
+    weight: Array, mean: Array, scatter: Array, more: Array, other_mean: Array, other: Array
+) -> None:
+    """Add to the first three, column by column."""
+    for j in range(len(weight)):
+        before = weight[j]
+        weight[j] += more[j]
+        share = more[j] / weight[j] if weight[j] != 0.0 else 0.0
+        step = other_mean[j] - mean[j]
+        scatter[j] += other[j] + before * share * step**2
+        mean[j] += step * share
+
+
+@numba.njit(nogil=True, cache=True)
+def _sparse_sums(
+    starts: Array, columns: Array, values: Array, weights: Array, found: Array
+) -> bool:
+    """Write weight, mean and scatter into the first rows of `found`.
+
+    Returns whether no row names a column twice.
+    """
+    found[:] = 0.0
+    weight, mean, scatter, stored, missing, sums = found
+    if not _add_stored(starts, columns, values, weights, stored, missing, sums):
+        return False
+    total = weights.sum()
+    for j in range(len(weight)):
+        weight[j] = total - missing[j]
+        mean[j] = sums[j] / weight[j] if weight[j] != 0.0 else 0.0
+    _add_squares(starts, columns, values, weights, mean, scatter)
+    for j in range(len(weight)):
+        scatter[j] += (weight[j] - stored[j]) * mean[j] ** 2
+    return True
 
 
 @numba.njit(nogil=True, cache=True)
@@ -160,19 +190,26 @@ def _add_stored(
     stored: Array,
     missing: Array,
     sums: Array,
-) -> None:
-    """Add each column's weights of values and of NaN, and its values by weight."""
+) -> bool:
+    """Add each column's weights of values and of NaN, and its values by weight.
+
+    Stops and returns False where a row's columns don't ascend: it may name one twice.
+    """
     for i in range(len(weights)):
-        weight = weights[i]
-        if weight == 0.0:
-            continue
+        weight, last = weights[i], -1
         for place in range(starts[i], starts[i + 1]):
             column, value = columns[place], values[place]
+            if column <= last:
+                return False
+            last = column
+            if weight == 0.0:
+                continue
             if np.isnan(value):
                 missing[column] += weight
             else:
                 stored[column] += weight
                 sums[column] += weight * value
+    return True
 
 
 @numba.njit(nogil=True, cache=True)
