@@ -24,7 +24,7 @@ class TargetsOnly:
 
     def see(self, rows: Rows) -> Rows:
         """Return blocks whose X has no columns."""
-        return [block._replace(X=np.empty((block.X.shape[0], 0))) for block in rows]
+        return once(_bare, rows)
 
 
 TARGETS = TargetsOnly()
@@ -57,6 +57,10 @@ def masked(fold: Fold) -> Fold:
 
 def _summarise(fold: Fold, ask: MaskedAsk, rows: Rows, memory: Memory) -> Summary:
     return fold(ask.question, once(_seen, ask.view, rows), memory)
+
+
+def _bare(rows: Rows) -> Rows:
+    return [block._replace(X=np.empty((block.X.shape[0], 0))) for block in rows]
 
 
 def _seen(view: View, rows: Rows) -> Rows:

@@ -187,8 +187,16 @@ def numbers(parts: Parts, block: Block) -> Array:
     number = np.empty(len(rank), dtype=np.int64)
     for which, ends in enumerate(parts.ends):
         mine = slice(None) if len(parts.ends) == 1 else stratum == which
-        number[mine] = np.searchsorted(ends, rank[mine], side="right")
+        number[mine] = _part(ends, rank[mine], parts.seed is None)
     return number
+
+
+def _part(ends: Array, rank: Array, ascending: bool) -> Array:
+    """Return the place of the first end above each rank."""
+    if not ascending:
+        return np.searchsorted(ends, rank, side="right")
+    cuts = np.searchsorted(rank, ends)
+    return np.repeat(np.arange(len(ends) + 1), np.diff(cuts, prepend=0, append=len(rank)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step, follow, prefixed, together
 from flowml.drive.stage import Stage
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
-from flowml.kernels.linear_loss import LOSS_GRADIENT
+from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT
 from flowml.kernels.masked import TARGETS
 from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
@@ -226,8 +226,9 @@ class LogisticRegressionCV(LogisticRegression):
         splits = yield from draw_splits(splitter, n_rows)
         looks = yield from self._look(splits, schema, n_rows)
         starts = self._path(looks[0], schema)
+        curvatures = yield from self._curvatures(looks[0], starts, schema)
         trials = self._trials(looks[1:], starts, splits, schema)
-        found = yield from self._settle(trials, splits)
+        found = yield from self._settle(trials, curvatures, splits)
         fits = self._fits(trials, found, splits)
         scorers = choose_scorers(self, self.scoring)
         scores = yield from score_together(fits, scorers)
@@ -257,6 +258,31 @@ class LogisticRegressionCV(LogisticRegression):
             starts.append(start)
         return starts
 
+    def _curvatures(
+        self, survey: Survey, starts: Sequence[Start], schema: Schema
+    ) -> Procedure[list[Array | None]]:
+        """Return the curvature at each start: the sample's, less its error where that is known.
+
+        The error is the difference to all rows' curvature at one of the starts, that of the weakest
+        penalty, where the predictors are largest and the curvature is least. It takes a pass.
+        """
+        objectives = [
+            self._objective(self._model(*penalty), survey, schema) for penalty in self._grid()
+        ]
+        pairs = zip(objectives, starts, strict=True)
+        found = [_curvature(one, start, self._solver_name(one)) for one, start in pairs]
+        known = [place for place, one in enumerate(found) if one is not None]
+        if not known or not survey.is_thin:
+            return found
+        last = max(known, key=lambda place: self._grid()[place][1])
+        theta = starts[last].theta
+        point = objectives[last].point(theta)
+        sums = (yield Step("curvature", OnePass(LOSS_CURVATURE, point))).summary
+        exact = objectives[last].evaluate(sums, theta).curvature
+        assert exact is not None
+        error = exact - found[last]
+        return [None if one is None else one + error for one in found]
+
     def _trials(
         self, surveys: Sequence[Survey], starts: Sequence[Start], splits: Splits, schema: Schema
     ) -> list[Trial]:
@@ -281,15 +307,20 @@ class LogisticRegressionCV(LogisticRegression):
             objective = model._with_categories(objective, survey.levels, schema)
         return objective
 
-    def _settle(self, trials: Sequence[Trial], splits: Splits) -> Procedure[list[Found]]:
-        """Minimise all: with the sample's curvature where it will do, else each with its own."""
+    def _settle(
+        self, trials: Sequence[Trial], curvatures: Sequence[Array | None], splits: Splits
+    ) -> Procedure[list[Found]]:
+        """Minimise all: with the curvature of all rows where it will do, else with their own."""
         found: dict[int, Found] = {}
-        chords = [_chord(trial, self._solver_name(trial.objective)) for trial in trials]
-        places = [place for place, chord in enumerate(chords) if chord is not None]
-        starts = [trial.start for trial in trials]
+        starts, fits, places = [trial.start for trial in trials], [], []
+        for place, trial in enumerate(trials):
+            curvature = curvatures[place % len(curvatures)]
+            if curvature is not None:
+                start = trial.start.theta
+                fits.append(ChordFit(trial.objective, trial.subset.split, start, curvature))
+                places.append(place)
         if places:
             passes = min(self.max_iter, MOST_CHORDS)
-            fits = [chord for chord in chords if chord is not None]
             state: ChordsState = yield Step(STAGE, Chords(fits, splits, self.tol, passes))
             for n, place in enumerate(places):
                 if state.settled[n]:
@@ -422,16 +453,12 @@ def _labels(subset: Subset) -> Procedure[LabelWeights]:
     return labels
 
 
-def _chord(trial: Trial, solver: str) -> ChordFit | None:
-    """Return a trial as `Chords` take it, if the sample tells its curvature well enough."""
-    start, objective = trial.start, trial.objective
+def _curvature(objective: Objective, start: Start, solver: str) -> Array | None:
+    """Return the mean loss's curvature at a start, if the sample tells it well enough."""
     known = isinstance(start.learned, NewtonState) and start.learned.sums is not None
     if solver != "newton" or not known or start.rows < CHORD_ROWS * start.theta.size:
         return None
-    curvature = objective.evaluate(start.learned.sums, start.theta).curvature
-    if curvature is None:
-        return None
-    return ChordFit(objective, trial.subset.split, start.theta, curvature)
+    return objective.evaluate(start.learned.sums, start.theta).curvature
 
 
 def path_start(objective: Objective, survey: Survey, name: str, before: Array | None) -> Start:

@@ -19,7 +19,7 @@ FAR = 0.3
 """Violation above which a start is too far from the minimum for its curvature to be of use."""
 TOO_SLOW = 0.4
 """Share of the violation that a step may leave: with more, a curvature of one's own pays."""
-SURE = 0.3
+SURE = 0.1
 """Share of the tolerance at which what is foreseen may be wrong."""
 
 
