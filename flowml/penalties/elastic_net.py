@@ -1,6 +1,7 @@
 """The elastic net, of which ridge, lasso and bounds are special cases."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class ElasticNet:
     lower: Any = -np.inf
     upper: Any = np.inf
 
-    @property
+    @cached_property
     def is_smooth(self) -> bool:
         """Whether there are neither absolute values nor bounds."""
         bounded = np.isfinite(self.lower).any() or np.isfinite(self.upper).any()
@@ -55,6 +56,8 @@ class ElasticNet:
     def violation(self, coef: Array, gradient: Array) -> Array:
         """Return how fast the sum falls along each coordinate, in the better direction."""
         slope = gradient + self.l2 * coef
+        if self.is_smooth:
+            return np.abs(slope)
         falls_up = -(slope + np.where(coef < 0, -self.l1, self.l1))
         falls_down = slope + np.where(coef > 0, self.l1, -self.l1)
         falls_up = np.where(coef >= self.upper, 0.0, falls_up)
