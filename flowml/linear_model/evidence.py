@@ -22,6 +22,7 @@ from flowml.linear_model.survey import Survey
 from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Loss
 from flowml.solvers.glm_statistics import Evidence
+from flowml.solvers.in_memory import adding_up
 from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
 
@@ -102,8 +103,8 @@ def _moved(
     objective: Objective, survey: Survey, sums: LossSums, before: Array, after: Array
 ) -> LossSums:
     """Return the sums at another point close by, as far as the sample tells."""
-    rows = [survey.sample]
-    here, there = (LOSS_CURVATURE(objective.point(theta), rows, {}) for theta in (before, after))
+    with adding_up([survey.sample]) as add_up:
+        here, there = (add_up(LOSS_CURVATURE, objective.point(theta)) for theta in (before, after))
     factor = sums.weight / here.weight
     assert sums.curvature is not None
     curvature = sums.curvature + factor * (there.curvature - here.curvature)

@@ -7,6 +7,7 @@ import numpy as np
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
+from flowml.linear_model.categorical import margins_of_levels
 from flowml.linear_model.evidence import Described, gather
 from flowml.linear_model.feasible import check_finite, feasible
 from flowml.linear_model.minimising_kinks import GLOBBING, globbing
@@ -148,12 +149,24 @@ def _prepared(
     """Return a solver that starts from where the sample leads, and how many steps that took."""
     make = SOLVERS[name].make
     nothing = without_features(objective, survey.sample)
+    quasi_newton = name == "lbfgs" and objective.encoding is not None
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
+    if quasi_newton:
+        start = _with_inverse(objective, survey, start)
     if warm is not None:
         start = start._replace(theta=feasible(objective, survey.sample, warm))
     elif survey.is_thin and survey.sample.X.shape[0] >= ROWS_PER_COLUMN * objective.shape[1]:
-        start, n_sample_iter = _start_on_sample(objective, survey.sample, nothing, make)
+        start, n_sample_iter = _start_on_sample(objective, survey.sample, start, make)
+    if quasi_newton and start.theta is not nothing:
+        start = _with_inverse(objective, survey, start)
     return make(objective, start, options.tol, options.max_iter), n_sample_iter
+
+
+def _with_inverse(objective: Objective, survey: Survey, start: Start) -> Start:
+    """Let a start know about what the curvature is, where there are labels."""
+    assert survey.levels is not None
+    found = margins_of_levels(objective, survey.levels, survey.sample, start.theta)
+    return start if found is None else start._replace(inverse=found.solve)
 
 
 def _places(growing: Array | None) -> tuple[int, ...]:
@@ -170,11 +183,11 @@ def without_features(objective: Objective, sample: Block) -> Array:
 
 
 def _start_on_sample(
-    objective: Objective, sample: Block, nothing: Array, make: Any
+    objective: Objective, sample: Block, start: Start, make: Any
 ) -> tuple[Start, int]:
     """Minimise on the sample, where it is large on some of its rows first."""
-    start, n_iter = Start(nothing, nothing, np.inf), 0
-    if isinstance(sample.X, np.ndarray) and len(sample.X) >= LARGE_SAMPLE * nothing.size:
+    n_iter = 0
+    if isinstance(sample.X, np.ndarray) and len(sample.X) >= LARGE_SAMPLE * start.theta.size:
         some = _every(sample, ROUGHLY)
         start, n_iter = _start_on_rows(objective, some, start, make, ROUGH_TOLERANCE)
     start, n_more = _start_on_rows(objective, sample, start, make, SAMPLE_TOLERANCE)
@@ -186,13 +199,23 @@ def _start_on_rows(
 ) -> tuple[Start, int]:
     """Minimise on a few rows; a start that turns out worse than no features is given up."""
     nothing = start.otherwise
-    sums = LOSS_GRADIENT(objective.point(nothing), [rows], {})
-    ceiling = objective.evaluate(sums, nothing).value
+    ceiling = _value(objective, rows, nothing)
     state, n_iter = solve_in_memory(make(objective, start, tolerance, SAMPLE_PASSES), [rows])
     if state.separated or not np.isfinite(state.theta).all() or state.value > ceiling:
-        return Start(nothing, nothing, np.inf), n_iter
+        return Start(nothing, nothing, np.inf, inverse=start.inverse), n_iter
     n_rows = len(rows.X) if isinstance(rows.X, np.ndarray) else 0
-    return Start(state.theta, nothing, ceiling, state, n_rows), n_iter
+    return Start(state.theta, nothing, ceiling, state, n_rows, start.inverse), n_iter
+
+
+def _value(objective: Objective, rows: Block, theta: Array) -> float:
+    """Return the objective; where no column counts, none is read."""
+    point, price = objective.point(theta), objective.price.value(theta[:, :-1])
+    if not point.coef.any():
+        rows = rows._replace(X=np.empty((rows.X.shape[0], 0)))
+        point = point._replace(coef=point.coef[:, :0], center=point.center[:0], encoding=None)
+    sums = LOSS_GRADIENT(point, [rows], {})
+    value = sums.value / sums.weight + price
+    return float(value) if np.isfinite(value) else np.inf
 
 
 def _every(rows: Block, nth: int) -> Block:
