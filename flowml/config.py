@@ -1,18 +1,26 @@
 """Where and how fits run: everything that is infrastructure and so isn't in a constructor."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-RUNTIMES = ("dataflow",)
+from flowml.pool import Pool
+
+RUNTIMES = ("dataflow", "allreduce")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the current context; see :func:`config_context` for their meaning."""
+    """Settings of the current context; see :func:`config_context` for their meaning.
+
+    Attributes
+    ----------
+    pool : Pool or None
+        What fits in the outermost block open for each other; None outside of any.
+    """
 
     client: Any = None
     runtime: str = "dataflow"
@@ -23,6 +31,7 @@ class Config:
     resume: bool = False
     progress: bool = False
     callbacks: tuple[Callable[[Any], None], ...] = ()
+    pool: Pool | None = None
 
 
 _current: ContextVar[Config] = ContextVar("flowml_config", default=Config())  # noqa: B039 - frozen
@@ -49,8 +58,10 @@ def config_context(**settings: Any) -> Iterator[Config]:
     client : distributed.Client, optional
         The cluster to run on. Without one, lazy input runs on the client that is active, if any,
         and data in this process on this process's threads.
-    runtime : {"dataflow"}, default="dataflow"
-        Who adds the summaries up.
+    runtime : {"dataflow", "allreduce"}, default="dataflow"
+        Who adds the summaries up: a Dask graph for each pass, or the workers among themselves,
+        which then run the whole loop (``pip install "flowml[allreduce]"``) and meet once for all
+        fits in the block.
     keep : bool, optional
         Load lazy data once and keep it for the length of the fit (True), or read it again every
         pass (False). By default it is kept where it fits the workers' memory.
@@ -82,17 +93,19 @@ def config_context(**settings: Any) -> Iterator[Config]:
     ...     flowml.get_config().n_threads
     1
     """
-    config = _checked(replace_known(get_config(), settings))
-    token = _current.set(config)
-    try:
-        yield config
-    finally:
-        _current.reset(token)
+    before = get_config()
+    config = _checked(replace_known(before, settings))
+    with nullcontext(before.pool) if before.pool is not None else Pool() as pool:
+        token = _current.set(replace(config, pool=pool))
+        try:
+            yield config
+        finally:
+            _current.reset(token)
 
 
 def replace_known(config: Config, settings: dict[str, Any]) -> Config:
     """Replace settings, naming the one that doesn't exist."""
-    known = [field.name for field in fields(Config)]
+    known = [field.name for field in fields(Config) if field.name != "pool"]
     for name in settings:
         if name not in known:
             raise TypeError(f"config_context has no setting {name!r}; it has {', '.join(known)}")

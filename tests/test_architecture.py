@@ -20,7 +20,7 @@ import flowml
 ROOT = Path(flowml.__file__).parent
 
 ROOMS = (
-    {"config", "datasets"},
+    {"config", "pool", "datasets"},
     {"losses", "penalties"},
     {"kernels"},
     {"solvers"},

@@ -55,6 +55,21 @@ class CheckpointWritten(NamedTuple):
     number: int
 
 
+class Incident(NamedTuple):
+    """Something befell the cluster, and the fit goes on.
+
+    Attributes
+    ----------
+    what : str
+        What happened and what was done, in words.
+    number : int
+        Passes that were complete.
+    """
+
+    what: str
+    number: int
+
+
 class FitCompleted(NamedTuple):
     """The fit succeeded."""
 
@@ -82,5 +97,11 @@ class CandidateScored(NamedTuple):
 
 
 Event: TypeAlias = (
-    FitStarted | StageStarted | PassCompleted | CheckpointWritten | FitCompleted | CandidateScored
+    FitStarted
+    | StageStarted
+    | PassCompleted
+    | CheckpointWritten
+    | Incident
+    | FitCompleted
+    | CandidateScored
 )

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
-from flowml.drive.events import CheckpointWritten, Event, PassCompleted, StageStarted
+from flowml.drive.events import CheckpointWritten, Event, Incident, PassCompleted, StageStarted
 from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
-from flowml.runtimes.runtime import NonFiniteError, Runtime, Turn
+from flowml.runtimes.runtime import Advance, NonFiniteError, Runtime, Turn
 from flowml.solvers.solver import RowError, Solver, State
 
 
@@ -49,12 +49,7 @@ class Training:
         try:
             for advance in self.runtime.iterate(solver, state):
                 state = advance.state
-                for turn in advance.turns:
-                    self.n_passes += 1
-                    completed = self._completed(stage, turn)
-                    self._checkpoint.note(stage, state, completed)
-                    self._emit(completed)
-                self.save(force=solver.done(state))
+                self._take(stage, advance, last=solver.done(state))
         except NonFiniteError as error:
             raise ValueError(self._name_nonfinite(not error.takes_nan)) from None
         except RowError as error:
@@ -79,6 +74,20 @@ class Training:
         dataset = self.runtime.dataset
         block, row = dataset.find_row(block, row)
         return f"{dataset.name_block(block)}, row {row} of the block"
+
+    def _take(self, stage: str, advance: Advance, last: bool) -> None:
+        """Note what a runtime tells, save it if it is time, and pass it on."""
+        for what in advance.incidents:
+            self._emit(Incident(what, self.n_passes))
+        completed: list[PassCompleted] = []
+        for turn in advance.turns:
+            self.n_passes += 1
+            completed.append(self._completed(stage, turn))
+            self._checkpoint.note(stage, advance.state, completed[-1])
+        for event in completed:  # after all are noted: a listener may interrupt
+            self._emit(event)
+        if completed:
+            self.save(force=last)
 
     def _completed(self, stage: str, turn: Turn) -> PassCompleted:
         dataset, (objective, change) = self.runtime.dataset, turn.progress

@@ -7,13 +7,14 @@ from distributed import Client, default_client
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
+from flowml.runtimes.allreduce import open_allreduce
 from flowml.runtimes.cluster import cluster_workers, place_on_cluster
 from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process
 
-THREADS, DATAFLOW = "threads", "dataflow"
+THREADS, DATAFLOW, ALLREDUCE = "threads", "dataflow", "allreduce"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Choice:
 
     Parameters
     ----------
-    runtime : {"threads", "dataflow"}
+    runtime : {"threads", "dataflow", "allreduce"}
     reason : str
     client : distributed.Client or None
     workers : sequence of Worker
@@ -45,7 +46,7 @@ def choose(dataset: Dataset, config: Config) -> Choice:
     client, reason = choose_client(dataset, config)
     if client is not None:
         placement = place_on_cluster(dataset, client, config.keep)
-        return Choice(DATAFLOW, reason, client, cluster_workers(client), placement)
+        return Choice(config.runtime, reason, client, cluster_workers(client), placement)
     workers = [this_process(config)]
     placement = place(dataset, workers, config.keep)
     if dataset.collections and not placement.keep:
@@ -58,6 +59,14 @@ def choose_client(dataset: Dataset, config: Config) -> tuple[Client | None, str]
     """Choose between a cluster and this process, and say why."""
     if config.client is not None:
         return config.client, "config_context(client=...)"
+    if config.runtime != DATAFLOW:
+        client = active_client()
+        if client is None:
+            raise ValueError(
+                f"runtime={config.runtime!r} needs a Dask cluster: start a distributed.Client, or "
+                "give one as config_context(client=...)"
+            )
+        return client, f"config_context(runtime={config.runtime!r})"
     if not dataset.is_lazy:
         return None, "the data are in this process"
     client = active_client()
@@ -69,6 +78,8 @@ def choose_client(dataset: Dataset, config: Config) -> tuple[Client | None, str]
 def open_runtime(dataset: Dataset, config: Config) -> Runtime:
     """Open the runtime for a fit."""
     client, _ = choose_client(dataset, config)
+    if client is not None and config.runtime == ALLREDUCE:
+        return open_allreduce(dataset, client, config)
     if client is not None:
         return open_dataflow(dataset, client, config)
     if dataset.collections:

@@ -33,10 +33,13 @@ class Advance(NamedTuple):
         After the last of the turns.
     turns : tuple of Turn
         A runtime whose loop runs elsewhere tells of many at once.
+    incidents : tuple of str
+        What befell the cluster meanwhile, and what was done about it.
     """
 
     state: State
-    turns: tuple[Turn, ...]
+    turns: tuple[Turn, ...] = ()
+    incidents: tuple[str, ...] = ()
 
 
 class NonFiniteError(ArithmeticError):

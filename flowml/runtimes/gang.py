@@ -1,0 +1,169 @@
+"""A gang: a member on each of some workers, which hold the shards of fits and work together."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+from distributed import Client, Future
+
+from flowml.runtimes.cluster import forget
+from flowml.runtimes.graphs import Key, unique_token
+from flowml.runtimes.member import Member, Reply, adopt, drop, present
+from flowml.runtimes.placement import Worker
+
+STARTED_WITHIN = 60
+"""Seconds."""
+
+
+class MemberLostError(ConnectionError):
+    """The worker of a member is gone."""
+
+
+LOST = (OSError, TimeoutError, CancelledError, LookupError)
+"""What it looks like when a member's worker is gone."""
+
+
+class Answer:
+    """What a member will reply.
+
+    Parameters
+    ----------
+    member : distributed.Actor
+    method : {"call", "ask"}
+    *arguments
+    """
+
+    def __init__(self, member: Any, method: str, *arguments: Any) -> None:
+        self._lost: RuntimeError | None = None
+        try:
+            self._future = getattr(member, method)(*arguments)
+        except RuntimeError as error:
+            self._lost = error
+
+    def done(self) -> bool:
+        """Tell whether the reply is there."""
+        return self._lost is not None or bool(self._future.done())
+
+    def result(self, timeout: float) -> Any:
+        """Return what the function returned, or raise what it raised.
+
+        Raises
+        ------
+        MemberLostError
+            If its worker is gone.
+        TimeoutError
+            If it takes longer.
+        """
+        try:
+            if self._lost is not None:
+                raise self._lost
+            reply: Reply = self._future.result(timeout)
+        except RuntimeError as error:  # so Dask says that an actor's worker is gone
+            raise MemberLostError(str(error)) from error
+        if reply.error is not None:
+            raise reply.error
+        return reply.value
+
+
+class Gang:
+    """Members on workers; those are all there, or the gang is lost and another one is made.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : sequence of Worker
+    """
+
+    def __init__(self, client: Client, workers: Sequence[Worker]) -> None:
+        self.client = client
+        self.workers = tuple(workers)
+        self.token = unique_token()
+        self._futures: list[Future[Any]] = [
+            client.submit(
+                Member,
+                self._name(number),
+                worker.n_threads,
+                actor=True,
+                workers=[worker.address],
+                allow_other_workers=False,
+                key=self._name(number),
+            )
+            for number, worker in enumerate(workers)
+        ]
+        try:
+            self.members: list[Any] = [f.result(STARTED_WITHIN) for f in self._futures]
+        except BaseException:
+            forget(client, self._futures)
+            raise
+
+    def adopt(self, fit: str, shards: Mapping[str, Sequence[Future[Any]]]) -> None:
+        """Hand shards over to the members of their workers, where tasks bring them.
+
+        Parameters
+        ----------
+        fit : str
+        shards : mapping of worker address to futures
+            Members of workers that aren't in it get none, and take part.
+        """
+        tasks: list[Future[Any]] = []
+        for number, worker in enumerate(self.workers):
+            key: Key = f"flowml-adopt-{fit}-{self._name(number)}"
+            mine = list(shards.get(worker.address, ()))
+            where = {"workers": [worker.address], "allow_other_workers": False}
+            task = self.client.submit(adopt, self._name(number), fit, mine, key=key, **where)
+            tasks.append(task)
+        try:
+            self.client.gather(tasks)
+        except BaseException:
+            forget(self.client, tasks)
+            raise
+        finally:
+            for task in tasks:
+                task.release()
+
+    def drop(self, fit: str) -> None:
+        """Let the members let go of a fit, those that still can."""
+        self.ask_all(drop, fit)
+
+    def call_all(self, function: Callable[..., Any], *arguments: Any) -> list[Answer]:
+        """Have every member run a function on its own thread."""
+        return [self.call(number, function, *arguments) for number in range(len(self.members))]
+
+    def call_each(
+        self, function: Callable[..., Any], arguments: Sequence[Sequence[Any]]
+    ) -> list[Answer]:
+        """Have every member run a function on its own thread, with arguments of its own."""
+        return [self.call(number, function, *own) for number, own in enumerate(arguments)]
+
+    def ask_all(self, function: Callable[..., Any], *arguments: Any) -> list[Answer]:
+        """Have every member run a short function at once."""
+        return [self.ask(number, function, *arguments) for number in range(len(self.members))]
+
+    def call(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
+        """Have one member run a function on its own thread."""
+        return Answer(self.members[number], "call", function, *arguments)
+
+    def ask(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
+        """Have one member run a short function at once."""
+        return Answer(self.members[number], "ask", function, *arguments)
+
+    def silent(self, within: float) -> set[str]:
+        """Return the addresses of the workers whose members don't answer within some seconds."""
+        answers = self.ask_all(present)
+        deadline = time.monotonic() + within
+        missing = set()
+        for worker, answer in zip(self.workers, answers, strict=True):
+            try:
+                answer.result(max(0.05, deadline - time.monotonic()))
+            except LOST:
+                missing.add(worker.address)
+        return missing
+
+    def close(self) -> None:
+        """Dissolve: the workers drop their members."""
+        self.members = []
+        self.client.cancel(self._futures)  # an actor's handle holds references of its own
+
+    def _name(self, number: int) -> str:
+        return f"flowml-member-{self.token}-{number}"

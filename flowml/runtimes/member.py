@@ -1,0 +1,110 @@
+"""A worker's part in a gang: an actor with a thread of its own, beside Dask's tasks."""
+
+import pickle
+from asyncio import get_running_loop
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from flowml.runtimes.shard import Shard
+from flowml.runtimes.threads import Crew
+
+_MEMBERS: "WeakValueDictionary[str, Member]" = WeakValueDictionary()
+"""Those of this process by name: how a task that brings shards finds the one to give them to."""
+
+
+class Reply(NamedTuple):
+    """What came of a call: an error is brought home as a value, for one that can't travel by
+    itself would leave its caller waiting.
+
+    Attributes
+    ----------
+    value : object
+    error : Exception or None
+    """
+
+    value: Any
+    error: Exception | None
+
+
+class Member:
+    """Runs functions of itself: long ones on its own thread, short ones beside them.
+
+    Its thread takes none of the slots of Dask's tasks, so gangs on the same workers, each with
+    members of its own, don't wait for each other, and can't deadlock.
+
+    Parameters
+    ----------
+    name : str
+    n_threads : int
+        Threads that go over the rows.
+
+    Attributes
+    ----------
+    crews : dict of str to Crew
+        The leaves of each fit, ready to be gone over.
+    notes : dict of str to object
+        What functions leave for each other.
+    """
+
+    def __init__(self, name: str, n_threads: int) -> None:
+        self.n_threads = n_threads
+        self.crews: dict[str, Crew] = {}
+        self.notes: dict[str, Any] = {}
+        self._thread = ThreadPoolExecutor(1, "flowml-member")
+        _MEMBERS[name] = self
+
+    async def call(self, function: Callable[..., Any], *arguments: Any) -> Reply:
+        """Reply with ``function(member, *arguments)``, run on its thread, one at a time."""
+        loop = get_running_loop()
+        return await loop.run_in_executor(self._thread, self._reply, function, arguments)
+
+    async def ask(self, function: Callable[..., Any], *arguments: Any) -> Reply:
+        """Reply with ``function(member, *arguments)`` at once, whatever its thread is at."""
+        return self._reply(function, arguments)
+
+    def take(self, fit: str, shards: Sequence[Shard]) -> None:
+        """Take the leaves of a fit."""
+        leaves = [leaf for shard in shards for leaf in shard.leaves]
+        leaves.sort(key=lambda leaf: leaf.number)
+        self.crews[fit] = Crew(leaves, self.n_threads)
+
+    def _reply(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Reply:
+        try:
+            return Reply(function(self, *arguments), None)
+        except Exception as error:
+            return Reply(None, portable(error))
+
+
+def adopt(name: str, fit: str, shards: Sequence[Shard]) -> int:
+    """Give shards to the member of this process that has the name: a task.
+
+    Raises
+    ------
+    LookupError
+        If it isn't here: its worker was lost.
+    """
+    _MEMBERS[name].take(fit, shards)
+    return len(shards)
+
+
+def present(member: Member) -> bool:
+    """Show that this member answers."""
+    return True
+
+
+def drop(member: Member, fit: str) -> None:
+    """Let go of a fit's leaves."""
+    crew = member.crews.pop(fit, None)
+    if crew is not None:
+        crew.close()
+
+
+def portable(error: Exception) -> Exception:
+    """Return an error that can travel: one that can't be pickled becomes what it says."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

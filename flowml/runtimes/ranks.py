@@ -1,0 +1,55 @@
+"""The ranks of a collective: a gang whose members have met."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from distributed import Client
+
+from flowml.runtimes.gang import LOST, Answer, Gang
+from flowml.runtimes.placement import Worker
+from flowml.runtimes.rank import join_ring, leave_ring, start_tracker, stop_tracker
+
+MET_WITHIN = 60.0
+"""Seconds."""
+PARTED_WITHIN = 2.0
+"""Seconds."""
+
+
+class Ranks:
+    """A gang whose members can add up among themselves.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : sequence of Worker
+
+    Attributes
+    ----------
+    gang : Gang
+    """
+
+    def __init__(self, client: Client, workers: Sequence[Worker]) -> None:
+        self.gang = gang = Gang(client, workers)
+        size = len(workers)
+        try:
+            started = gang.call(0, start_tracker, workers[0].address, size)
+            tracker = started.result(MET_WITHIN)
+            numbers = [(tracker, rank, size) for rank in range(size)]
+            _wait(gang.call_each(join_ring, numbers), MET_WITHIN)
+        except BaseException:
+            gang.close()
+            raise
+
+    def close(self) -> None:
+        """Part, those that still can, and dissolve the gang."""
+        for function in (leave_ring, stop_tracker):
+            with suppress(*LOST):
+                _wait(self.gang.call_all(function), PARTED_WITHIN)
+        self.gang.close()
+
+
+def _wait(answers: Sequence[Answer], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for answer in answers:
+        answer.result(max(0.05, deadline - time.monotonic()))

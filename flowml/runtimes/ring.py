@@ -1,0 +1,117 @@
+"""One rank's end of a collective: ``xgboost.collective``, which sums arrays over the ranks."""
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from flowml.kernels.rows import Array
+
+FIRST_SLOT = 4096
+LENGTH_BYTES = 8
+TIMEOUT = 600
+"""Seconds that a rank waits for the others: longer than a pass may take. A rank whose process
+ends is noticed at once; this is for a machine that falls silent."""
+
+
+class RingError(ConnectionError):
+    """A rank is gone, so that no sum comes about any more."""
+
+
+class Ring:
+    """A rank among ranks that all call the same methods in the same order.
+
+    Parameters
+    ----------
+    tracker : dict
+        What `open_tracker` returned.
+    rank : int
+
+    Attributes
+    ----------
+    rank, size : int
+
+    Raises
+    ------
+    RingError
+        If the ranks don't find each other.
+    """
+
+    def __init__(self, tracker: dict[str, Any], rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+        self._slot = FIRST_SLOT
+        self._collective = collective = _xgboost("xgboost.collective")
+        names = {"dmlc_task_id": f"{rank:09d}", "dmlc_timeout": TIMEOUT}
+        _xgboost("xgboost").set_config(verbosity=0)  # of this thread
+        self._checked(collective.init, **tracker, **names)
+
+    def gather(self, payload: bytes) -> list[bytes]:
+        """Return every rank's payload, in the order of the ranks.
+
+        A slot for each rank, of which each fills its own, so that a sum of bytes is all of them.
+        Where one doesn't fit, all see how long it is, widen their slots and do it again.
+        """
+        while True:
+            slots = np.zeros((self.size, self._slot), np.uint8)
+            own = slots[self.rank]
+            own[:LENGTH_BYTES] = np.frombuffer(len(payload).to_bytes(LENGTH_BYTES), np.uint8)
+            if LENGTH_BYTES + len(payload) <= self._slot:
+                own[LENGTH_BYTES : LENGTH_BYTES + len(payload)] = np.frombuffer(payload, np.uint8)
+            slots = self.total(slots.reshape(-1)).reshape(slots.shape)
+            lengths = [int.from_bytes(slot[:LENGTH_BYTES].tobytes()) for slot in slots]
+            needed = LENGTH_BYTES + max(lengths)
+            if needed <= self._slot:
+                ends = [LENGTH_BYTES + length for length in lengths]
+                return [s[LENGTH_BYTES:end].tobytes() for s, end in zip(slots, ends, strict=True)]
+            self._slot = 1 << (needed - 1).bit_length()
+
+    def total(self, array: Array) -> Array:
+        """Return the sum of the ranks' arrays, with the same bits on each."""
+        summed: Array = self._checked(self._collective.allreduce, array, self._collective.Op.SUM)
+        return summed
+
+    def close(self) -> None:
+        """Leave, in the thread that came; others that have gone before are no concern."""
+        with suppress(RingError):
+            self._checked(self._collective.finalize)
+
+    def _checked(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except _xgboost("xgboost.core").XGBoostError as error:
+            raise RingError(f"a worker of the allreduce is gone: {str(error)[:200]}") from None
+
+
+def open_tracker(host: str, size: int) -> tuple[Any, dict[str, Any]]:
+    """Start what ranks meet at, and return it with what they need to find it."""
+    tracker = _xgboost("xgboost.tracker").RabitTracker(n_workers=size, host_ip=host, sortby="task")
+    tracker.start()
+    return tracker, tracker.worker_args()
+
+
+def close_tracker(tracker: Any) -> None:
+    """Stop it; ranks that went without a word make it complain."""
+    with suppress(_xgboost("xgboost.core").XGBoostError):
+        tracker.free()
+
+
+def require_collective() -> None:
+    """See that the collective is installed.
+
+    Raises
+    ------
+    ImportError
+        If not, saying how to install it.
+    """
+    _xgboost("xgboost.collective")
+
+
+def _xgboost(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            'runtime="allreduce" sums with xgboost.collective: pip install "flowml[allreduce]" '
+            "here and on the workers"
+        ) from error
