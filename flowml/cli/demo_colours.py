@@ -9,6 +9,7 @@ from sklearn.datasets import load_sample_images
 
 from flowml.cli.demo_story import Story, run
 from flowml.cli.job import Job
+from flowml.cluster import KMeans
 from flowml.report import drawings
 from flowml.report.page import (
     Section,
@@ -35,6 +36,7 @@ def colours(out: Path) -> Story:
     """Cluster the pixels of both photographs and paint them with the clusters' centres."""
     photographs = dict(zip(NAMES, load_sample_images().images, strict=True))
     pixels = np.concatenate([image.reshape(-1, 3) for image in photographs.values()])
+    compile_kernels(pixels)
     trained = run(job_of(pixels, out))
     labels = trained.model.predict(pixels / 255.0)
     ends = np.cumsum([image.size // 3 for image in photographs.values()])
@@ -78,6 +80,11 @@ def colours(out: Path) -> Story:
         f"KMeans: error of {N_COLOURS} colours for {before:,}, of 255": f"{error:.1f}",
     }
     return Story([section], figures, lines)
+
+
+def compile_kernels(pixels: np.ndarray) -> None:
+    """Fit a few pixels: in a fresh install the fit that is timed would wait for the compiler."""
+    KMeans(N_COLOURS, max_iter=2, random_state=0).fit(pixels[::1000] / 255.0)
 
 
 def job_of(pixels: np.ndarray, out: Path) -> Job:
