@@ -63,6 +63,7 @@ class Splitter(BaseCrossValidator):
         train, test : ndarray of int
         """
         block = Block(np.empty((_num_rows(X), 0)), np.asarray(y) if self.stratified else None)
+        check_groups(groups, block.X.shape[0])
         splits = self.grouped(groups).splits(strata_of(block, self.stratified))
         for number in range(splits.n_splits):
             sides = splits.sides(number, block)
@@ -294,6 +295,12 @@ class ListedSplits(Splitter):
         return Listed(strata, self.table)
 
 
+def check_groups(groups: Any, n_rows: Any) -> None:
+    """Refuse groups of another number of rows than X has, where that is known."""
+    if groups is not None and isinstance(n_rows, Integral) and len(groups) != n_rows:
+        raise ValueError(f"X has {n_rows} rows and groups has {len(groups)}: they must be the same")
+
+
 def as_splitter(cv: Any, X: Any, y: Any, groups: Any, stratified: bool) -> Splitter:
     """Return a splitter for what scikit-learn takes as ``cv``.
 
@@ -313,6 +320,7 @@ def as_splitter(cv: Any, X: Any, y: Any, groups: Any, stratified: bool) -> Split
         n_splits = 5 if cv is None else int(cv)
         return StratifiedKFold(n_splits) if stratified else KFold(n_splits)
     if isinstance(cv, Splitter):
+        check_groups(groups, np.shape(X)[0] if hasattr(X, "shape") else None)
         return cv.grouped(groups)
     if hasattr(cv, "split") and not isinstance(cv, str):
         if X is None or is_lazy(X):

@@ -11,10 +11,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.sparse as sp
 
 import flowml
-from flowml.linear_model import LinearRegression
+from flowml.linear_model import (
+    ElasticNet,
+    GammaRegressor,
+    GeneralizedLinearRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from flowml.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from flowml.multiclass import OneVsRestClassifier
 from flowml.preprocessing import MinMaxScaler, StandardScaler
+from flowml.svm import LinearSVC
 
 N, P, BLOCK = 60, 3, 20
 
@@ -273,3 +286,175 @@ def test_empty_single_and_uneven_blocks_are_not_bad_input(
     model = LinearRegression().fit(*lazy)
     np.testing.assert_allclose(model.coef_, [1, 2, 3], rtol=1e-12)
     np.testing.assert_allclose(model.predict(lazy[0]).compute(), y, rtol=1e-12)
+
+
+# --- what labels, families and splits can't be ---------------------------------------------------
+
+CLASSIFIERS = {
+    "LogisticRegression": LogisticRegression,
+    "RidgeClassifier": RidgeClassifier,
+    "SGDClassifier": lambda: SGDClassifier(max_iter=100),
+    "LinearSVC": LinearSVC,
+    "LinearSVC, hinge": lambda: LinearSVC(loss="hinge"),
+    "OneVsRestClassifier": lambda: OneVsRestClassifier(LogisticRegression()),
+}
+KINDS = ["dense", "CSR", "categorical", "one block", "many blocks", "uneven and empty blocks"]
+CUTS = {
+    "one block": (N,),
+    "many blocks": (6,) * 10,
+    "uneven and empty blocks": (0, 1, 30, 0, 29),
+}
+
+
+def rows_of(kind: str, *more: np.ndarray) -> list[Any]:
+    """Return X of a kind, and columns that go with it."""
+    X, _ = data()
+    if kind in CUTS:
+        chunks = [(CUTS[kind], *((n,) for n in a.shape[1:])) for a in (X, *more)]
+        return [da.from_array(a, chunks=c) for a, c in zip((X, *more), chunks, strict=True)]
+    labels = pd.Categorical(np.where(X[:, 1] > 0, "up", "down"))
+    inputs = {
+        "dense": X,
+        "CSR": sp.csr_array(X),
+        "categorical": pd.DataFrame({"a": X[:, 0], "b": labels}),
+    }
+    return [inputs[kind], *more]
+
+
+def labels_of() -> np.ndarray:
+    X, _ = data()
+    return np.where(X[:, 0] + np.sin(50 * X[:, 1]) > 0, "yes", "no").astype("<U5")
+
+
+def place(kind: str, row: int) -> str:
+    """Say how a row is called in blocks of a kind."""
+    ends = np.cumsum(CUTS.get(kind, (N,)))
+    block = int(np.searchsorted(ends, row, side="right"))
+    return f"block {block}, row {row - (ends[block - 1] if block else 0)}"
+
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+classifiers = pytest.mark.parametrize("name", CLASSIFIERS)
+
+
+@kinds
+@classifiers
+def test_one_class_is_named(name: str, kind: str) -> None:
+    X, y = rows_of(kind, np.full(N, "yes"))
+    with pytest.raises(ValueError, match="one class only, 'yes'"):
+        CLASSIFIERS[name]().fit(X, y)
+
+
+@kinds
+@classifiers
+def test_weights_that_silence_a_class_are_named(name: str, kind: str) -> None:
+    labels = labels_of()
+    X, y, weight = rows_of(kind, labels, (labels == "no").astype(float))
+    with pytest.raises(ValueError, match=r"one class only, 'no' \(rows of weight zero don't count"):
+        CLASSIFIERS[name]().fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), RidgeClassifier(), LinearSVC()])
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.inf])
+def test_class_weights_that_silence_a_class_are_named(model: Any, weight: float) -> None:
+    X, y = rows_of("dense", labels_of())
+    with pytest.raises(ValueError, match=r"the weight of 'no' is .*, but must be above 0"):
+        model.set_params(class_weight={"no": weight}).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@kinds
+@classifiers
+def test_a_label_that_fit_never_saw_is_named_by_score(name: str, kind: str) -> None:
+    seen, unseen = labels_of(), labels_of()
+    unseen[31] = "maybe"
+    X, y, other = rows_of(kind, seen, unseen)
+    model = CLASSIFIERS[name]().fit(X, y)
+    with pytest.raises(ValueError, match="the label 'maybe', which fit hasn't seen: it knows no"):
+        model.score(X, other)
+
+
+FAMILIES = {
+    "Poisson": (PoissonRegressor, -2.0, "at least 0"),
+    "Gamma": (GammaRegressor, 0.0, "above 0"),
+    "Binomial": (lambda: GeneralizedLinearRegressor(family="binomial"), 1.5, "between 0 and 1"),
+    "InverseGaussian": (
+        lambda: GeneralizedLinearRegressor(family="inverse_gaussian"),
+        0.0,
+        "above 0",
+    ),
+}
+
+
+@kinds
+@pytest.mark.parametrize("family", FAMILIES)
+def test_targets_outside_a_family_are_named_by_fit_and_score(family: str, kind: str) -> None:
+    make, bad, needs = FAMILIES[family]
+    inside = 0.5 + 0.4 * np.sin(np.arange(N))
+    outside = inside.copy()
+    outside[31] = bad
+    X, y, wrong = rows_of(kind, inside, outside)
+    words = f"y holds {bad:g} in {place(kind, 31)} of the block: .*{family} family must be {needs}"
+    with pytest.raises(ValueError, match=words):
+        make().fit(X, wrong)
+    model = make().fit(X, y)
+    with pytest.raises(ValueError, match=words):
+        model.score(X, wrong)
+
+
+@kinds
+def test_an_offset_of_the_wrong_length_is_named(kind: str) -> None:
+    X, y = rows_of(kind, np.ones(N))
+    model = GeneralizedLinearRegressor(family="poisson")
+    for column in ("offset", "exposure"):
+        with pytest.raises(ValueError, match=f"X has 60 rows and {column} has 7"):
+            model.fit(X, y, **{column: np.ones(7)})
+
+
+def test_groups_that_are_missing_or_too_few_are_named() -> None:
+    X, y = data()
+    for fit in (
+        lambda groups: cross_val_score(LinearRegression(), X, y, cv=GroupKFold(3), groups=groups),
+        lambda groups: next(GroupKFold(3).split(X, y, groups)),
+        lambda groups: GridSearchCV(
+            LinearRegression(), {"fit_intercept": [True]}, cv=GroupKFold(3)
+        ).fit(X, y, groups=groups),
+    ):
+        with pytest.raises(ValueError, match="needs groups="):
+            fit(None)
+        with pytest.raises(ValueError, match="X has 60 rows and groups has 7"):
+            fit(np.arange(7))
+
+
+@kinds
+def test_a_split_without_one_of_the_classes_is_named(kind: str) -> None:
+    y = np.full(N, "yes")
+    y[:3] = "no"
+    X, y = rows_of(kind, y)
+    with pytest.raises(ValueError, match="split 0 of 4 has no row of class 'no' to train on"):
+        cross_val_score(LogisticRegression(), X, y, cv=KFold(4), error_score="raise")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(l1_ratio=0.5, solver="lbfgs"),
+        ElasticNet(solver="lbfgs"),
+        GeneralizedLinearRegressor(alpha=1.0, l1_ratio=0.5, solver="lbfgs"),
+        GeneralizedLinearRegressor(lower_bounds=0.0, solver="lbfgs"),
+    ],
+)
+@kinds
+def test_an_absolute_penalty_with_a_solver_that_cant_is_named(model: Any, kind: str) -> None:
+    X, y = rows_of(kind, (labels_of() == "yes").astype(float))
+    with pytest.raises(ValueError, match=r"solver='lbfgs' can't take .* give solver='auto' or"):
+        model.fit(X, y)
+
+
+def test_a_label_of_a_categorical_column_that_fit_never_saw_is_named() -> None:
+    frame, y = rows_of("categorical", labels_of())
+    other = frame.assign(b=pd.Categorical(["sideways"] * N))
+    model = LogisticRegression().fit(frame, y)
+    for use in (model.predict, model.predict_proba, lambda X: model.score(X, y)):
+        with pytest.raises(ValueError, match="sideways"):
+            use(other)

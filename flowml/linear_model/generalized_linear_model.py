@@ -14,6 +14,7 @@ from flowml.drive.procedure import Procedure, together
 from flowml.kernels.deviance import d_squared, deviance_fold
 from flowml.kernels.linear_loss import Point, Target
 from flowml.kernels.rows import Array
+from flowml.kernels.several import Asks, several
 from flowml.kernels.target_range import TargetRange
 from flowml.kernels.target_totals import totals_fold
 from flowml.linear_model.base import linear
@@ -31,7 +32,7 @@ from flowml.prediction import apply
 from flowml.solvers.check_target import CheckTarget
 from flowml.solvers.objective import Objective
 from flowml.solvers.one_pass import OnePass
-from flowml.solvers.solver import Solver
+from flowml.solvers.solver import RowError, Solver
 
 
 class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
@@ -82,8 +83,18 @@ class GeneralizedLinearModel(GlmSummary, RegressorMixin, LinearPredictor):
         loss = self._family_loss()
         center = np.zeros(coef.shape[1])
         point = Point(loss, target, coef, intercept, center, encoding)
-        fold = deviance_fold(loss.family, loss.link)
-        return d_squared(self._summarise(dataset, fold, point))
+        fold, check = deviance_fold(loss.family, loss.link), self._target_check(dataset.schema)
+        if check is None:
+            return d_squared(self._summarise(dataset, fold, point))
+        question = Asks((0, 1), (point, check.ask(check.init())))
+        deviance, outside = self._summarise(dataset, several([fold, check.fold]), question).members
+        try:
+            check.step(check.init(), outside)
+        except RowError as error:
+            block, row = dataset.find_row(error.block, error.row)
+            where = f"{dataset.name_block(block)}, row {row} of the block"
+            raise ValueError(f"{error.found} in {where}: {error.needs}") from None
+        return d_squared(deviance)
 
     def _family(self) -> Family:
         """Return the family."""

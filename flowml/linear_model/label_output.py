@@ -92,6 +92,12 @@ class LabelOutput(ClassifierMixin, PassEstimator):
                 f"{type(self).__name__}(class_weight={weights!r}): class_weight must be a dict of "
                 "label to weight, 'balanced' or None"
             )
+        for label, weight in weights.items() if isinstance(weights, dict) else ():
+            if not 0 < weight < np.inf:
+                raise ValueError(
+                    f"{type(self).__name__}(class_weight=...): the weight of {label!r} is "
+                    f"{weight!r}, but must be above 0. To leave a class out, leave out its rows"
+                )
 
 
 def most_probable(coef: Array, intercept: Array, classes: Array, X: Any) -> Array:
@@ -112,7 +118,7 @@ def found_classes(estimator: Any, labels: LabelWeights) -> Array:
         raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
     if len(labels.labels) == 1:
         raise ValueError(
-            f"y holds one class only, {labels.labels[0]!r}: {type(estimator).__name__} needs at "
-            "least 2 classes"
+            f"y holds one class only, {labels.labels.tolist()[0]!r} (rows of weight zero don't "
+            f"count): {type(estimator).__name__} needs at least 2 classes"
         )
     return labels.labels

@@ -22,6 +22,7 @@ from flowml.kernels.rows import Array, Block
 from flowml.linear_model.base import linear
 from flowml.linear_model.label_output import LabelOutput, found_classes
 from flowml.linear_model.logistic_regression import LogisticRegression, probabilities
+from flowml.metrics.scorers import OF_CLASSIFIER
 from flowml.prediction import RowFunction, apply, apply_by_class
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.one_pass import OnePass
@@ -174,6 +175,25 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         """
         classes = self._fitted_classes()
         return apply_by_class(self, X, partial(_shares, self.estimators_), classes)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the share of the rows whose class is predicted, in one pass over the data.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If y holds a label that `fit` hasn't seen.
+        """
+        check_is_fitted(self)
+        return OF_CLASSIFIER(self, X, y, sample_weight)
 
     @property
     def _shares_passes(self) -> bool:

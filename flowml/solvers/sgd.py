@@ -214,8 +214,10 @@ def longest_step(objective: Objective, sample: Block, theta: Array) -> float:
     v = np.ones(len(center)) / np.sqrt(len(center))
     largest = 1.0
     for _ in range(POWER_STEPS):
-        eta = X @ (v / scale) - center @ (v / scale)
-        v = (X.T @ (share * eta) - center * (share @ eta)) / scale
+        step = (v / scale)[:, np.newaxis]
+        eta = X @ step - center @ step
+        weighted = share[:, np.newaxis] * eta
+        v = ((X.T @ weighted)[:, 0] - center * weighted.sum()) / scale
         length = float(np.linalg.norm(v))
         if length == 0.0:
             break
