@@ -66,8 +66,7 @@ class Assignment:
         For linear codes: a piece is the sum of the parts' summaries (as vectors) times these. A
         worker sends pieces, not summaries.
     pieces : tuple of tuples of int
-        For linear codes, the pieces of each worker. Most codes have one for each: piece i is
-        worker i's.
+        For linear codes, the pieces of each worker: most codes have as many pieces as workers.
     backups : tuple of tuples of int
         For each worker, the parts that it holds as well but leaves alone at first.
     """
@@ -94,14 +93,14 @@ class Assignment:
         Returns
         -------
         ndarray of shape (n,), or dict
-            The worker's piece, the pieces by number where it has several, or summaries by part
-            for a code that doesn't add.
+            The worker's piece, pieces by number for a code with several for a worker, or
+            summaries by part for one that doesn't add.
         """
         if self.coefficients is None:
             return {part: summaries[part] for part in self.parts[worker]}
         rows = {piece: self.coefficients[piece] for piece in self.pieces[worker]}
         sums = {piece: combined(row, summaries) for piece, row in rows.items()}
-        return sums[worker] if self.pieces[worker] == (worker,) else sums
+        return sums[worker] if self.pieces == own_pieces(len(self.parts)) else sums
 
 
 class Decoder(Protocol):

@@ -120,7 +120,7 @@ class DirectionalDerivativeCode:
     @property
     def load(self) -> float:
         """``1 + s / weight``, or more where the pieces can't be dealt out evenly."""
-        return largest_share(self._pieces, self.n_blocks)
+        return largest_share(self.pieces, self.n_blocks)
 
     @cached_property
     def generator(self) -> Array:
@@ -133,7 +133,8 @@ class DirectionalDerivativeCode:
         return light_parities(owners, self.n_workers, self.weight, self.s, self.seed)
 
     @cached_property
-    def _pieces(self) -> Shares:
+    def pieces(self) -> Shares:
+        """The pieces that each worker holds: the generator's columns."""
         owners = np.append(np.arange(self.n_blocks) % self.n_workers, self._parities[1])
         return tuple(
             tuple(np.flatnonzero(owners == worker).tolist()) for worker in range(self.n_workers)
@@ -141,9 +142,9 @@ class DirectionalDerivativeCode:
 
     def assignment(self) -> Assignment:
         """Return the pieces of each worker, and the blocks that they hold."""
-        held = [self.generator[:, list(pieces)].any(axis=1) for pieces in self._pieces]
+        held = [self.generator[:, list(pieces)].any(axis=1) for pieces in self.pieces]
         parts = tuple(tuple(np.flatnonzero(blocks).tolist()) for blocks in held)
-        return Assignment(parts, self.generator.T, self._pieces)
+        return Assignment(parts, self.generator.T, self.pieces)
 
     def decoder(self) -> "BlockDecoder":
         """Return a decoder that waits until all blocks are free."""
@@ -176,7 +177,7 @@ class DirectionalDerivativeCode:
         -------
         ndarray or CSR of shape (n_rows, n_own_pieces * width)
         """
-        pieces = list(self._pieces[worker])
+        pieces = list(self.pieces[worker])
         place = sparse.eye_array(self.width, format="csr")
         wide = sparse.csr_array(sparse.kron(self.generator[:, pieces], place))
         return X @ wide[self._places].astype(X.dtype)
@@ -204,7 +205,7 @@ class DirectionalDerivativeCode:
         dict of piece to ndarray of shape (width,)
         """
         vectors = np.asarray(encoded.T @ residual, dtype=np.float64).reshape(-1, self.width)
-        return dict(zip(self._pieces[worker], vectors, strict=True))
+        return dict(zip(self.pieces[worker], vectors, strict=True))
 
 
 @dataclass(eq=False)
@@ -229,12 +230,11 @@ class BlockDecoder:
     def __post_init__(self) -> None:
         self._peeling = Peeling(self.code.generator)
         self._seen: set[int] = set()
-        self._pieces = self.code.assignment().pieces
 
     def add(self, worker: int, payload: Mapping[int, Array]) -> bool:
         """Take some of a worker's pieces, and tell whether one of them is new."""
         check_worker(worker, self.code.n_workers)
-        if strange := set(payload) - set(self._pieces[worker]):
+        if strange := set(payload) - set(self.code.pieces[worker]):
             raise ValueError(f"worker {worker} sent piece {min(strange)}, which isn't its own")
         self.freed = {}
         if self.finished:

@@ -1,6 +1,7 @@
 """Parities of few blocks each, such that peeling makes up for any s workers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,18 +39,26 @@ def light_parities(
     A parity's blocks and the parity itself are at different workers, and the s parities of a block
     have no worker in common but the block's own. So, of s lost workers, one takes the block, and
     the s - 1 others spoil a parity of it each at most: one is left, and peeling frees the block in
-    one step.
+    one step. Of the draws that were tried, the one with the most even load is taken.
 
     Two parities have one block in common at most where that can be had, so the columns of
     :math:`(I | P)` have a coherence :math:`\max |\langle u, v \rangle| / \|u\| \|v\|` of
     :math:`1 / \sqrt w`, the least for a systematic code with parities of this weight: what a piece
     says of the gradient is as little as can be what another one has said.
     """
+    n_parities = -(-len(owners) * s // weight)
+    best, ideal = None, -(-(len(owners) + n_parities) // n_workers)
     for attempt in range(TRIES):
+        strict = attempt < TRIES // 2
+        if best is not None and (max(best.loads) == ideal or not strict):
+            break
         drawing = Drawing(owners, n_workers, s, np.random.default_rng([seed, attempt]))
-        members = drawing.parities(weight, strict=attempt < TRIES // 2)
-        if members is not None:
-            return drawing.matrix(members), np.array(drawing.holders, dtype=int)
+        if drawing.draw(n_parities, strict) and (
+            best is None or max(drawing.loads) < max(best.loads)
+        ):
+            best = drawing
+    if best is not None:
+        return best.matrix(), np.array(best.holders)
     raise ValueError(
         f"no parities of {weight} blocks were found by which {n_workers} workers can spare any "
         f"{s}: use a smaller weight, more workers or another number of blocks"
@@ -77,21 +86,20 @@ class Drawing:
         self.left = np.full(n_blocks, self.s)
         self.together = np.eye(n_blocks, dtype=bool)
         self.touched = np.zeros((n_blocks, self.n_workers), dtype=bool)
-        self.loads = np.zeros(self.n_workers, dtype=int)
+        self.loads = np.bincount(self.owners, minlength=self.n_workers)
+        self.members: list[list[int]] = []
         self.holders: list[int] = []
 
-    def parities(self, weight: int, strict: bool) -> list[list[int]] | None:
-        """Return the members of each parity, or None if this try came to a dead end."""
+    def draw(self, n_parities: int, strict: bool) -> bool:
+        """Draw members and a holder for each parity; False if this comes to a dead end."""
         total = len(self.owners) * self.s
-        n_parities = -(-total // weight)
         ends = [number * total // n_parities for number in range(n_parities + 1)]
-        found = []
-        for number in range(n_parities):
-            members = self._members(ends[number + 1] - ends[number], strict)
+        for first, last in pairwise(ends):
+            members = self._members(last - first, strict)
             if members is None or not self._host(members):
-                return None
-            found.append(members)
-        return found
+                return False
+            self.members.append(members)
+        return True
 
     def _members(self, size: int, strict: bool) -> list[int] | None:
         """Choose blocks of different workers: those that are in the fewest parities first."""
@@ -115,7 +123,7 @@ class Drawing:
         return np.asarray(free)
 
     def _host(self, members: list[int]) -> bool:
-        """Give a parity to the worker that has the fewest of those that may hold it."""
+        """Give a parity to the worker with the least to do of those that may hold it."""
         workers = self.owners[members]
         free = ~self.touched[members].any(axis=0)
         free[workers] = False
@@ -133,9 +141,9 @@ class Drawing:
             self.touched[members] |= others & near
         return True
 
-    def matrix(self, members: list[list[int]]) -> Array:
+    def matrix(self) -> Array:
         """Return the parities as columns, with random signs."""
-        matrix = np.zeros((len(self.owners), len(members)))
-        for number, blocks in enumerate(members):
+        matrix = np.zeros((len(self.owners), len(self.members)))
+        for number, blocks in enumerate(self.members):
             matrix[blocks, number] = self.random.choice([-1.0, 1.0], len(blocks))
         return matrix

@@ -39,10 +39,11 @@ class Peeling:
 
     def __post_init__(self) -> None:
         self.unknown = [set(np.flatnonzero(column).tolist()) for column in self.generator.T]
+        self.holding = [np.flatnonzero(row).tolist() for row in self.generator]
 
     def add(self, piece: int, value: Array) -> list[int]:
         """Take a piece, and return the blocks that it frees, in that order."""
-        solved = self.unknown[piece] & set(self.known)
+        solved = {block for block in self.unknown[piece] if block in self.known}
         for block in sorted(solved):
             value = value - self.generator[block, piece] * self.known[block]
         self.unknown[piece] -= solved
@@ -66,7 +67,7 @@ class Peeling:
 
     def _substitute(self, block: int) -> list[int]:
         """Take a known block out of the pieces that wait, and return those."""
-        holding = [piece for piece in sorted(self.waiting) if block in self.unknown[piece]]
+        holding = [piece for piece in self.holding[block] if piece in self.waiting]
         for piece in holding:
             scaled = self.generator[block, piece] * self.known[block]
             self.waiting[piece] = self.waiting[piece] - scaled
