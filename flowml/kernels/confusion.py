@@ -34,6 +34,8 @@ def summarise(ask: None, rows: Rows) -> Confusion:
         y, weight = block.y, block.weight
         if weight is not None:
             y, weight = y[weight > 0], weight[weight > 0]
+        if not len(y):
+            continue
         (truths, true), (guesses, predicted) = numbered(y[:, 0]), numbered(y[:, 1])
         labels, mine, theirs = join_labels(truths, guesses)
         check_number(labels)

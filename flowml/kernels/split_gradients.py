@@ -97,35 +97,62 @@ class Columns(NamedTuple):
     place: Array
 
 
+class Sums(NamedTuple):
+    """The sums over slices of the same columns.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (n_groups,)
+    spread : ndarray of shape (n_columns,)
+    slope : ndarray of shape (n_columns, n_outputs)
+    gradient : ndarray of shape (n_columns, n_outputs, n_features)
+    """
+
+    weight: Array
+    spread: Array
+    slope: Array
+    gradient: Array
+
+    @classmethod
+    def zeros(cls, columns: Columns, n_outputs: int, n_features: int) -> "Sums":
+        """Start with nothing."""
+        shape = (len(columns.point), n_outputs, n_features)
+        weight = np.zeros(len(columns.apart) + 1)
+        return cls(weight, np.zeros(shape[0]), np.zeros(shape[:2]), np.zeros(shape))
+
+
 def summarise(ask: Points, rows: Rows) -> SplitGradients:
     """Sum slice by slice."""
     n_points, outputs, p = ask.coef.shape
     n_fits, size = len(ask.split), _slice_rows(rows, n_points * outputs)
-    weight, spread = np.zeros(n_fits), np.zeros(n_fits)
-    gradient, broken = np.zeros((n_fits, outputs, p + 1)), 0
-    known: dict[bytes, Columns] = {}
+    broken, known = 0, dict[bytes, tuple[Columns, Sums]]()
     for block in rows:
         training = _training(ask, block)
         seen = _seen(training, size)
         for part, here in zip(slices([block], size), seen, strict=True):
             y, own = ask.target.read(part)
-            columns = known.get(here.tobytes())
-            if columns is None:
-                columns = known[here.tobytes()] = _columns(ask, here)
+            if here.tobytes() not in known:
+                columns = _columns(ask, here)
+                known[here.tobytes()] = columns, Sums.zeros(columns, outputs, p)
+            columns, sums = known[here.tobytes()]
             low = part.start - block.start
             weights = _weights(ask, columns.apart, y, own, training[:, low : low + len(y)])
             eta = _predictors(columns, part.X)
             broken += not np.isfinite(eta[:1].sum())
             slope = gradients(ask.loss, contiguous(y), eta.reshape(-1, outputs, len(y)))
-            shape = (len(columns.point), outputs, len(y))
-            weighted, sums = scratch("split weighted", shape), np.zeros((*shape[:2], p + 1))
-            squares = np.zeros(len(columns.point))
-            _weigh(slope, weights, columns.point, columns.group, weighted, squares, sums)
-            sums[..., :-1] = _products(weighted.reshape(-1, len(y)), part.X).reshape(*shape[:2], p)
-            wanted, place = columns.wanted, columns.place
-            weight[wanted] += weights.sum(axis=1)[columns.group[place]]
-            spread[wanted] += squares[place]
-            gradient[wanted] += sums[place]
+            weighted = scratch("split weighted", (len(columns.point), outputs, len(y)))
+            _weigh(slope, weights, columns.point, columns.group, weighted, *sums[1:3])
+            sums.weight[:] += weights.sum(axis=1)
+            products = _products(weighted.reshape(-1, len(y)), part.X)
+            sums.gradient[:] += products.reshape(sums.gradient.shape)
+    weight, spread = np.zeros(n_fits), np.zeros(n_fits)
+    gradient = np.zeros((n_fits, outputs, p + 1))
+    for columns, sums in known.values():
+        wanted, place = columns.wanted, columns.place
+        weight[wanted] += sums.weight[columns.group[place]]
+        spread[wanted] += sums.spread[place]
+        gradient[wanted, :, -1] += sums.slope[place]
+        gradient[wanted, :, :-1] += sums.gradient[place]
     gradient[..., :-1] -= gradient[..., -1:] * ask.center
     return SplitGradients(weight, spread, gradient, broken)
 
@@ -224,8 +251,8 @@ def _weigh(
     point: Array,
     group: Array,
     weighted: Array,
-    squares: Array,
-    sums: Array,
+    spread: Array,
+    total: Array,
 ) -> None:
     """Weigh the slopes of each column, and sum up slopes and their squares."""
     n_columns, n_outputs, n_rows = weighted.shape
@@ -233,11 +260,11 @@ def _weigh(
         mine = weights[group[c]]
         for k in range(n_outputs):
             own, out = slope[point[c], k], weighted[c, k]
-            total, square = 0.0, 0.0
+            slopes, squares = 0.0, 0.0
             for i in range(n_rows):
                 product = mine[i] * own[i]
                 out[i] = product
-                total += product
-                square += product * own[i]
-            sums[c, k, -1] = total
-            squares[c] += square
+                slopes += product
+                squares += product * own[i]
+            total[c, k] += slopes
+            spread[c] += squares

@@ -23,6 +23,11 @@ def of_confusion(function: Callable[..., Any], **options: Any) -> Metric:
     return Metric(PREDICTION, ((CONFUSION, None),), partial(_replay, function, options))
 
 
+def share_right() -> Metric:
+    """Return the metric of accuracy."""
+    return Metric(PREDICTION, ((CONFUSION, None),), _share_right)
+
+
 def known_accuracy(classes: Any) -> Metric:
     """Return the metric of accuracy among known classes; a label that isn't one of them is refused.
 
@@ -291,6 +296,11 @@ def _known_accuracy(classes: Any, confusion: Confusion) -> float:
             f"y holds the label {unknown.tolist()[0]!r}, which fit hasn't seen: it knows "
             f"{', '.join(map(str, classes))}"
         )
-    if not len(found):
+    return _share_right(confusion)
+
+
+def _share_right(confusion: Confusion) -> float:
+    total = confusion.weights.sum()
+    if total == 0:
         raise ValueError(NOTHING)
-    return float(np.trace(confusion.weights) / confusion.weights.sum())
+    return float(np.trace(confusion.weights) / total)

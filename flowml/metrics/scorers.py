@@ -11,7 +11,7 @@ from flowml.data.dataset import Dataset
 from flowml.data.pairs import pair, targets_of
 from flowml.metrics import errors
 from flowml.metrics.deviances import deviance_metric
-from flowml.metrics.labels import known_accuracy, of_confusion
+from flowml.metrics.labels import known_accuracy, of_confusion, share_right
 from flowml.metrics.metric import PREDICTION, SCORE, Measured, Metric, measure
 from flowml.metrics.probabilities import brier_metric, log_loss_metric
 from flowml.metrics.rankings import average_precision_metric, roc_auc_metric
@@ -73,7 +73,7 @@ def _averaged(name: str, function: Callable[..., Any]) -> dict[str, Metric]:
 
 
 LABELS = {
-    "accuracy": of_confusion(reference.accuracy_score),
+    "accuracy": share_right(),
     "balanced_accuracy": of_confusion(reference.balanced_accuracy_score),
     "matthews_corrcoef": of_confusion(reference.matthews_corrcoef),
     **_averaged("precision", reference.precision_score),
