@@ -23,7 +23,7 @@ ROOMS = (
     {"config", "pool", "datasets"},
     {"losses", "penalties"},
     {"kernels"},
-    {"solvers"},
+    {"solvers", "codes"},
     {"data"},
     {"runtimes"},
     {"drive"},

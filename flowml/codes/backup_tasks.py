@@ -45,7 +45,7 @@ class BackupTasks:
 
     n_workers: int
     n_parts: int
-    patience: float = 1.5
+    patience: float = 1.25
     name = "backup tasks"
     exact = True
 

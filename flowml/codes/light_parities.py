@@ -84,8 +84,8 @@ class Drawing:
     def __post_init__(self) -> None:
         n_blocks = len(self.owners)
         self.left = np.full(n_blocks, self.s)
-        self.together = np.eye(n_blocks, dtype=bool)
-        self.touched = np.zeros((n_blocks, self.n_workers), dtype=bool)
+        self.together: Array = np.eye(n_blocks, dtype=bool)
+        self.touched: Array = np.zeros((n_blocks, self.n_workers), dtype=bool)
         self.loads = np.bincount(self.owners, minlength=self.n_workers)
         self.members: list[list[int]] = []
         self.holders: list[int] = []
