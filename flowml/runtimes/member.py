@@ -4,6 +4,7 @@ import pickle
 from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -57,8 +58,9 @@ class Member:
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Reply:
         """Reply with ``function(member, *arguments)``, run on its thread, one at a time."""
+        run = copy_context().run  # there too, Dask knows which worker this is
         loop = get_running_loop()
-        return await loop.run_in_executor(self._thread, self._reply, function, arguments)
+        return await loop.run_in_executor(self._thread, run, self._reply, function, arguments)
 
     async def ask(self, function: Callable[..., Any], *arguments: Any) -> Reply:
         """Reply with ``function(member, *arguments)`` at once, whatever its thread is at."""
