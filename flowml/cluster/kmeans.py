@@ -207,7 +207,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         """
         check_is_fitted(self)
         dataset = adopt(self, X, None, sample_weight, self.needs, reset=False)
-        ask = _ask_labels(self.cluster_centers_, dataset.schema.sparse, False, False)
+        ask = _ask_labels(self.cluster_centers_, dataset.schema.sparse)
         return -self._summarise(dataset, ASSIGNMENT, ask).inertia
 
     def to_sklearn(self) -> cluster.KMeans:
@@ -270,7 +270,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         lloyd = Lloyd(start, self.max_iter, float(self.tol), remember, schema.sparse)
         state: LloydState = session.solve(f"lloyd{suffix}", lloyd)
         centers = state.centers.astype(schema.dtype)
-        ask = _ask_labels(centers, schema.sparse, remember, not is_lazy(X), lloyd.start)
+        ask = _ask_labels(
+            centers, schema.sparse, start=lloyd.start, remember=remember, labels=not is_lazy(X)
+        )
         assignment = session.solve(f"assign{suffix}", OnePass(ASSIGNMENT, ask)).summary
         return Run(centers, state.n_iter, assignment)
 
@@ -303,10 +305,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         per_row = 0 if self.algorithm == "lloyd" else lloyd_kernel.MEMORY_PER_ROW
         sums = 8 * 8 * k * (p + 1)
         work = slice_rows(k) * (8 * k + 16 * p + 64) + 48 * LEAF_ROWS + sums
-        asks = _ask_labels(centers, schema.sparse, False, False)
+        labels = _ask_labels(centers, schema.sparse)
         stages = [
             Stage("lloyd", lloyd.fold, lloyd.ask(lloyd.init()), self.max_iter, work, per_row),
-            Stage("assign", ASSIGNMENT, asks, 1, work, per_row),
+            Stage("assign", ASSIGNMENT, labels, 1, work, per_row),
         ]
         if isinstance(self.init, str):
             solver: Solver = start_solver(self.init, k, schema, 0, True)
@@ -322,9 +324,27 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
 
 
 def _ask_labels(
-    centers: Array, sparse: bool, remember: bool, labels: bool, start: Array | None = None
+    centers: Array,
+    sparse: bool,
+    *,
+    start: Array | None = None,
+    remember: bool = False,
+    labels: bool = False,
 ) -> AssignmentAsk:
-    """Ask for the nearest of centres; with the run's start, bounds beside the rows still hold."""
+    """Ask for the nearest of centres.
+
+    Parameters
+    ----------
+    centers : ndarray of shape (k, p)
+    sparse : bool
+        Whether the rows are CSR.
+    start : ndarray of shape (k, p), optional
+        Where the run began: with it, the bounds that it left beside the rows still hold.
+    remember : bool
+        Whether there are bounds.
+    labels : bool
+        Whether the labels come along, or their sums alone.
+    """
     wide = centers.astype(np.float64)
     shift = common_point(wide if start is None else start, sparse)
     return AssignmentAsk(ask_about(wide, shift, remember), labels)
