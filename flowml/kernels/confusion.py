@@ -58,13 +58,67 @@ def merge(left: Confusion, right: Confusion) -> Confusion:
     return Confusion(labels, weights)
 
 
-def finite(summary: Confusion) -> bool:
+def finite(summary: "Confusion | Confusions") -> bool:
     """Tell whether no label is NaN."""
     numeric = np.issubdtype(summary.labels.dtype, np.number)
     return not numeric or bool(np.isfinite(summary.labels).all())
 
 
 CONFUSION = Fold(summarise, merge, finite=finite)
+
+
+class Confusions(NamedTuple):
+    """The same for several predictions of each row; y holds the true label, then the predicted.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_labels,)
+    weights : ndarray of shape (n_predictions, n_labels, n_labels)
+    """
+
+    labels: Array
+    weights: Array
+
+    @property
+    def members(self) -> list[Confusion]:
+        """The confusion of each."""
+        return [Confusion(self.labels, weights) for weights in self.weights]
+
+
+def summarise_several(ask: None, rows: Rows) -> Confusions:
+    """Sum block by block."""
+    assert rows[0].y is not None
+    n_predictions = rows[0].y.shape[1] - 1
+    summary = Confusions(np.empty(0), np.empty((n_predictions, 0, 0)))
+    for block in rows:
+        assert block.y is not None
+        y, weight = block.y, block.weight
+        if weight is not None:
+            y, weight = y[weight > 0], weight[weight > 0]
+        if not len(y):
+            continue
+        labels, code = numbered(y.ravel())
+        check_number(labels)
+        n, code = len(labels), code.reshape(y.shape)
+        sums = [
+            np.bincount(code[:, 0] * n + one, weights=weight, minlength=n * n) for one in code.T[1:]
+        ]
+        weights = np.array(sums, dtype=np.float64).reshape(n_predictions, n, n)
+        summary = merge_several(summary, Confusions(labels, weights))
+    return summary
+
+
+def merge_several(left: Confusions, right: Confusions) -> Confusions:
+    """Add up by label."""
+    labels, mine, theirs = join_labels(left.labels, right.labels)
+    check_number(labels)
+    weights = np.zeros((len(left.weights), len(labels), len(labels)))
+    weights[:, mine[:, np.newaxis], mine] += left.weights
+    weights[:, theirs[:, np.newaxis], theirs] += right.weights
+    return Confusions(labels, weights)
+
+
+CONFUSIONS = Fold(summarise_several, merge_several, finite=finite)
 
 
 def join_labels(left: Array, right: Array) -> tuple[Array, Array, Array]:

@@ -1,6 +1,6 @@
 """A view of rows as targets beside what a model says of them: what metrics are computed from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,28 @@ class Predicted:
     def see(self, rows: Rows) -> Rows:
         """Return the blocks without their features."""
         return once(_predicted, self, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedBySeveral:
+    """The predictions of several models behind the targets in y.
+
+    Parameters
+    ----------
+    functions : sequence of callables ``X -> array of shape (n_rows,)``
+    """
+
+    functions: Sequence[Callable[[Matrix], Array]]
+
+    def see(self, rows: Rows) -> Rows:
+        """Return the blocks without their features."""
+        return [self._block(block) for block in rows]
+
+    def _block(self, block: Block) -> Block:
+        assert block.y is not None
+        found = [function(block.X) for function in self.functions]
+        y = np.column_stack([block.y, *found])
+        return block._replace(X=np.empty((len(y), 0)), y=y)
 
 
 def _predicted(view: Predicted, rows: Rows) -> Rows:

@@ -10,18 +10,22 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from flowml.drive.procedure import Procedure, Step
+from flowml.kernels.confusion import CONFUSION, CONFUSIONS
 from flowml.kernels.fold import Ask, Fold
-from flowml.kernels.predicted import Predicted
+from flowml.kernels.predicted import Predicted, PredictedBySeveral
 from flowml.kernels.rows import Array, Matrix
 from flowml.kernels.splits import Subset
 from flowml.metrics import Scorer, get_scorer
 from flowml.metrics.metric import Metric
 from flowml.solvers.masked import Masked
 from flowml.solvers.one_pass import OnePass
+from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
 
 DEFAULT = "score"
 STAGE = "score"
+MOST_TOGETHER = 16
+"""Fits whose predictions are held side by side."""
 
 
 class Fit(NamedTuple):
@@ -98,23 +102,63 @@ def score_together(
 ) -> Procedure[list[dict[str, float]]]:
     """Score every fit by every scorer, in one pass."""
     sums = [_Sums(fit, scorers) for fit in fits]
-    solvers = [solver for one in sums for solver in one.solvers]
-    if not solvers:
+    batches = _batches(sums)
+    if not batches:
         return []
-    members = list((yield Step(STAGE, Together(solvers))).members)
-    found = []
-    for one in sums:
-        count = len(one.solvers)
-        found.append(one.finish([member.summary for member in members[:count]]))
-        members = members[count:]
-    return found
+    members = (yield Step(STAGE, Together([batch.solver for batch in batches]))).members
+    summaries: dict[tuple[int, int], Any] = {}
+    for batch, member in zip(batches, members, strict=True):
+        found = member.summary.members if len(batch.takers) > 1 else [member.summary]
+        summaries.update(zip(batch.takers, found, strict=True))
+    return [
+        one.finish([summaries[number, place] for place in range(len(one.wanted))])
+        for number, one in enumerate(sums)
+    ]
+
+
+class _Batch(NamedTuple):
+    """Sums that are taken in one go.
+
+    Attributes
+    ----------
+    takers : list of (int, int)
+        Whose they are: a fit's number, and a place among what it wants.
+    solver : Solver
+        Ends with the summary of the one taker, or with those of several as its `members`.
+    """
+
+    takers: list[tuple[int, int]]
+    solver: Solver
+
+
+def _batches(sums: Sequence["_Sums"]) -> list[_Batch]:
+    """Take the confusions of fits on the same rows together: labels are numbered once for all."""
+    batches: list[_Batch] = []
+    predicting: dict[int, list[tuple[int, int]]] = {}
+    for number, one in enumerate(sums):
+        for place, (response, fold, _) in enumerate(one.wanted):
+            if fold is CONFUSION and response == "predict":
+                predicting.setdefault(id(one.fit.subset), []).append((number, place))
+            else:
+                batches.append(_Batch([(number, place)], one.solver(place)))
+    for every in predicting.values():
+        for low in range(0, len(every), MOST_TOGETHER):
+            takers = every[low : low + MOST_TOGETHER]
+            first = sums[takers[0][0]]
+            if len(takers) == 1:
+                batches.append(_Batch(takers, first.solver(takers[0][1])))
+                continue
+            view = PredictedBySeveral([sums[number].answers("predict") for number, _ in takers])
+            solver = Masked(Masked(OnePass(CONFUSIONS), view), first.fit.subset)
+            batches.append(_Batch(takers, solver))
+    return batches
 
 
 class _Sums:
     """The sums that the scorers of one fit are computed from, each taken once."""
 
     def __init__(self, fit: Fit, scorers: dict[str, Scorer]) -> None:
-        self.scorers = scorers
+        self.fit, self.scorers = fit, scorers
         self.metrics: dict[str, Metric] = {}
         self.wanted: list[tuple[str, Fold, Ask]] = []
         labels = getattr(fit.estimator, "classes_", None)
@@ -131,16 +175,17 @@ class _Sums:
             ]
             for name, scorer in scorers.items()
         }
-        answers = fit.answers or partial(Answers, without_names(fit.estimator))
+        self.answers = fit.answers or partial(Answers, without_names(fit.estimator))
         responses = dict.fromkeys(response for response, _, _ in self.wanted)
-        views = {
-            response: Predicted(answers(response), as_scores=response != "predict")
+        self.views = {
+            response: Predicted(self.answers(response), as_scores=response != "predict")
             for response in responses
         }
-        self.solvers = [
-            Masked(Masked(OnePass(fold, ask), views[response]), fit.subset)
-            for response, fold, ask in self.wanted
-        ]
+
+    def solver(self, place: int) -> Solver:
+        """Return what takes one of the sums."""
+        response, fold, ask = self.wanted[place]
+        return Masked(Masked(OnePass(fold, ask), self.views[response]), self.fit.subset)
 
     def finish(self, summaries: Sequence[Any]) -> dict[str, float]:
         """Return the scores."""
