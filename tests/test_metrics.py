@@ -17,6 +17,7 @@ from flowml.kernels.ordered_weights import keys_of, order, values_of
 from flowml.kernels.ranking import RANKING, summarise
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression
+from flowml.metrics.curves import curve_of
 from flowml.metrics.rankings import area, average_precision
 
 N = 1000
@@ -169,6 +170,51 @@ def test_rankings_of_two_classes(binary, weight, kind, weighted):
     found = metrics.roc_auc_score(*given, sample_weight=as_kind(w, kind), max_fpr=0.2)
     wanted = reference.roc_auc_score(*binary, sample_weight=w, max_fpr=0.2)
     assert found == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("name", ["roc_curve", "precision_recall_curve"])
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_curves_are_scikit_learns(binary, weight, kind, weighted, name, drop):
+    y, score = binary[0], np.round(binary[1], 2)  # scores that occur more than once
+    w = weight if weighted else None
+    lazy = [as_kind(values, kind) for values in (y, score, w)]
+    found = getattr(metrics, name)(*lazy[:2], sample_weight=lazy[2], drop_intermediate=drop)
+    wanted = getattr(reference, name)(y, score, sample_weight=w, drop_intermediate=drop)
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
+
+
+def test_curves_of_named_labels_and_what_they_cannot_take(binary, rng):
+    y, score = binary
+    named = np.where(y == 1, "ill", "well")
+    found = metrics.roc_curve(named, score, pos_label="ill")
+    np.testing.assert_allclose(found[1], reference.roc_curve(y, score)[1], rtol=1e-12)
+    with pytest.raises(ValueError, match="pos_label=1 isn't a label: these are"):
+        metrics.roc_curve(named, score)
+    with pytest.raises(ValueError, match="3 labels, but a curve is of two"):
+        metrics.roc_curve(rng.integers(0, 3, len(score)), score)
+    with pytest.raises(ValueError, match="2 columns: give that of"):
+        metrics.precision_recall_curve(y, np.column_stack([score, score]))
+
+
+def test_points_of_more_scores_than_fit_lie_on_the_curve(rng):
+    true = rng.integers(0, 2, 20_000).astype(float)
+    score = 1 / (1 + np.exp(-rng.normal(size=len(true)) - true))
+    few = summarise(200, [Block(score[:, np.newaxis], true[:, np.newaxis])])
+    for curve in (reference.roc_curve, reference.precision_recall_curve):
+        whole = functools.partial(curve, drop_intermediate=False)
+        first, second, thresholds = curve_of(whole, 1.0, few)
+        assert 20 < len(thresholds) <= 101
+        for place in range(1, len(thresholds)):
+            reached = score >= thresholds[place]
+            hits = true[reached].sum()
+            if curve is reference.roc_curve:
+                wanted = ((~true[reached].astype(bool)).sum() / (1 - true).sum(), hits / true.sum())
+            else:
+                wanted = (hits / reached.sum(), hits / true.sum())
+            np.testing.assert_allclose((first[place], second[place]), wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("average", AVERAGES)

@@ -1,5 +1,6 @@
 """Metrics of predictions: any number of them in one pass, of arrays and lazy collections alike."""
 
+from flowml.metrics.curves import precision_recall_curve, roc_curve
 from flowml.metrics.deviances import (
     d2_tweedie_score,
     mean_gamma_deviance,
@@ -67,10 +68,12 @@ __all__ = [
     "mean_squared_log_error",
     "mean_tweedie_deviance",
     "median_absolute_error",
+    "precision_recall_curve",
     "precision_score",
     "r2_score",
     "recall_score",
     "roc_auc_score",
+    "roc_curve",
     "root_mean_squared_error",
     "score_estimator",
 ]
