@@ -180,7 +180,7 @@ def test_families_and_links_equal_statsmodels(family: str, link: str) -> None:
         (Tweedie(1.0), sm.families.Poisson(), "poisson"),
         (NegativeBinomial(0.4), sm.families.NegativeBinomial(alpha=0.4), "poisson"),
     ],
-    ids=str,
+    ids=["tweedie 1.5", "tweedie 1.0", "negative binomial"],
 )
 def test_families_with_parameters_equal_statsmodels(family: Any, theirs: Any, drawn: str) -> None:
     X, weight, _ = make_rows()
