@@ -30,6 +30,7 @@ from flowml.drive.one_summary import one_summary
 from flowml.drive.session import training
 from flowml.drive.training import Training
 from flowml.kernels.fold import Fold
+from flowml.kernels.labels import are_few_numbers
 from flowml.kernels.mixed import Mixed
 
 
@@ -358,7 +359,8 @@ def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:
 
 def _as_labels(y: np.ndarray) -> np.ndarray:
     """Return labels as numbers or as strings of a fixed width."""
-    check_classification_targets(y)
+    if not are_few_numbers(y):
+        check_classification_targets(y)
     return np.asarray(y, dtype=str) if y.dtype == object else y
 
 

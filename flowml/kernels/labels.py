@@ -2,12 +2,16 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array, Rows
 
 MOST_LABELS = 10_000
+FEW = 32
+"""Labels that are found quicker one after the other than by sorting."""
+COMPILED = (np.dtype(np.float64), np.dtype(np.int64))
 
 
 class LabelWeights(NamedTuple):
@@ -31,11 +35,12 @@ def summarise(ask: None, rows: Rows) -> LabelWeights:
     summary = LabelWeights(np.empty(0), np.empty(0), np.empty(0))
     for block in rows:
         assert block.y is not None
-        weight = np.ones(len(block.y)) if block.weight is None else block.weight
-        y = block.y[weight > 0]
+        y, weight = block.y, block.weight
+        if weight is not None:
+            y, weight = y[weight > 0], weight[weight > 0]
         labels, code = numbered(y)
-        weights = np.bincount(code, weights=weight[weight > 0], minlength=len(labels))
         counts = np.bincount(code, minlength=len(labels)).astype(np.float64)
+        weights = np.bincount(code, weights=weight, minlength=len(labels)).astype(np.float64)
         summary = merge(summary, LabelWeights(labels, weights, counts))
     return summary
 
@@ -70,17 +75,73 @@ def encode(y: Array, classes: Array) -> Array:
     """
     if len(classes) == 2:
         return np.asarray(y == classes[1], dtype=np.float64)
+    if len(classes) <= FEW and y.dtype == classes.dtype and y.dtype in COMPILED:
+        found = np.empty(len(y))
+        _encode_few(_constant(y), _constant(classes), found)
+        return found
     return np.minimum(np.searchsorted(classes, y), len(classes) - 1).astype(np.float64)
 
 
 def numbered(y: Array) -> tuple[Array, Array]:
-    """Return the labels and each row's among them, without a sort where there are two at most."""
-    if len(y) and np.issubdtype(y.dtype, np.number):
-        least, most = y.min(), y.max()
-        high = y == most
-        if least == most:
-            return np.array([least]), np.zeros(len(y), dtype=np.intp)
-        if bool((high | (y == least)).all()):
-            return np.array([least, most]), high.astype(np.intp)
+    """Return the labels and each row's among them, without a sort where they are few."""
+    if y.dtype in COMPILED:
+        labels, code = np.empty(FEW, y.dtype), np.empty(len(y), dtype=np.intp)
+        n_labels = _number_few(_constant(y), labels, code)
+        if n_labels >= 0:
+            order = np.argsort(labels[:n_labels])
+            return labels[order], np.argsort(order)[code]
     labels, code = np.unique(y, return_inverse=True)
     return labels, code.astype(np.intp)
+
+
+def are_few_numbers(y: Array) -> bool:
+    """Tell whether y is one column of whole numbers, of which there are few: labels for certain.
+
+    Examples
+    --------
+    >>> are_few_numbers(np.array([1.0, 0.0, 1.0, 1.0])), are_few_numbers(np.array([0.5, 1.0]))
+    (True, False)
+    """
+    if y.ndim != 1 or y.dtype not in COMPILED:
+        return False
+    labels = np.empty(FEW, y.dtype)
+    n_labels = _number_few(_constant(y), labels, np.empty(0, dtype=np.intp))
+    return 0 < 2 * n_labels <= len(y) and all(label.is_integer() for label in labels[:n_labels])
+
+
+def _constant(values: Array) -> Array:
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+@numba.njit(nogil=True, cache=True)
+def _number_few(y: Array, labels: Array, code: Array) -> int:
+    """Number labels in the order in which they come; -1 if they are too many, or one is NaN.
+
+    Where there is no room for codes none are written.
+    """
+    n_labels = 0
+    for i in range(len(y)):
+        place = -1
+        for known in range(n_labels):  # all of them: which it is can't be foreseen, this can
+            place = known if labels[known] == y[i] else place
+        if place < 0:
+            if n_labels == len(labels) or y[i] != y[i]:
+                return -1
+            place = n_labels
+            labels[place] = y[i]
+            n_labels += 1
+        if len(code):
+            code[i] = place
+    return n_labels
+
+
+@numba.njit(nogil=True, cache=True)
+def _encode_few(y: Array, classes: Array, found: Array) -> None:
+    """Write the place of the first class that isn't below each label."""
+    for i in range(len(y)):
+        place = 0
+        for below in range(len(classes) - 1):
+            place += classes[below] < y[i]
+        found[i] = place

@@ -8,7 +8,7 @@ from flowml.kernels.csr_products import add_gathered, times
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import constant
 from flowml.kernels.labels import encode
-from flowml.kernels.loss_rows import Lines, Place, Sums, add_lines, count
+from flowml.kernels.loss_rows import add_lines, count
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.products import (
@@ -210,19 +210,22 @@ def _add_compiled(
     theta = np.zeros((outputs, size))
     theta[:, :n_columns] = ask.coef
     theta[:, n_columns] = ask.intercept + ask.coef @ ask.center
-    place = Place(form, ask.center, theta, np.array(pairs, dtype=np.intp).reshape(-1, 2))
-    found = Sums(tally, np.zeros((outputs, size)), scratch("halves", (len(pairs), size, size)))
-    found.halves[:] = 0.0
+    slopes, halves = np.zeros((outputs, size)), scratch("halves", (len(pairs), size, size))
+    halves[:] = 0.0
+    wanted = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    place, added = (contiguous(ask.center), theta), np.empty(0)
     for block in rows:
-        y, weight = ask.target.read(block)
-        added = np.ravel(ask.target.added(block) if ask.target.offset is not None else [])
-        lines = Lines(constant(block.X), contiguous(y), contiguous(weight), contiguous(added))
-        add_lines(place, lines, found)
-    gradient += found.gradient[:, : n_columns + 1]
+        y, weight = map(contiguous, ask.target.read(block))
+        if ask.target.offset is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                added = np.ravel(ask.target.added(block))
+        lines = constant(block.X), y, weight, contiguous(added)
+        add_lines(form, place, wanted, lines, (tally, slopes, halves))
+    gradient += slopes[:, : n_columns + 1]
     if curvature is None:
         return
     products = np.zeros((len(pairs), n_columns + 1, n_columns + 1))
-    for half, product in zip(found.halves, products, strict=True):
+    for half, product in zip(halves, products, strict=True):
         whole_of(half, product)
     add_pairs(pairs, products, closed, curvature.reshape(2 * (outputs, n_columns + 1)))
 

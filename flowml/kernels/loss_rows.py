@@ -5,8 +5,6 @@ predictors, the loss's derivatives, and the sums. Threads never wait for each ot
 and rows come from memory once.
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
@@ -15,86 +13,55 @@ from flowml.kernels.rows import Array, Matrix
 from flowml.losses.compiled import derive
 
 
-class Lines(NamedTuple):
-    """Rows as a compiled loop takes them.
+@numba.njit(nogil=True, cache=True)
+def add_lines(
+    form: int,
+    place: tuple[Array, Array],
+    pairs: Array,
+    lines: tuple[Matrix, Array, Array, Array],
+    sums: tuple[Array, Array, Array],
+) -> None:
+    """Add rows to sums, a few at a time; plain tuples, as named ones take Numba long to tell.
 
-    Attributes
-    ----------
-    X : C-contiguous ndarray of shape (n_rows, n_columns)
-    y, weight : ndarray of shape (n_rows,)
-    added : ndarray of shape (n_rows,), or (0,) where there is none
-        To the predictor.
-    """
-
-    X: Matrix
-    y: Array
-    weight: Array
-    added: Array
-
-
-class Place(NamedTuple):
-    """Where a loss is asked for.
-
-    Attributes
+    Parameters
     ----------
     form : int
-        See `losses.compiled`.
-    center : ndarray of shape (n_columns,)
-    theta : ndarray of shape (n_outputs, size)
-        Coefficients, the predictor at the center, and zeros up to a `padded` size.
+        Of the loss, see `losses.compiled`.
+    place : (ndarray of shape (n_columns,), ndarray of shape (n_outputs, size))
+        The center; coefficients, the predictor at the center, and zeros up to a `padded` size.
     pairs : int ndarray of shape (n_pairs, 2)
         Outputs whose products are asked for.
+    lines : (ndarray of shape (n_rows, n_columns), ndarrays of shape (n_rows,))
+        X, C-contiguous; y; the weights; what is added to the predictor, of shape (0,) for nothing.
+    sums : (ndarray, ndarray of shape (n_outputs, size), ndarray of shape (n_pairs, size, size))
+        Added to: the numbers of `linear_loss.Tally`; the gradient about the center, the intercept
+        behind the coefficients; products, see `symmetric.add_half`.
     """
-
-    form: int
-    center: Array
-    theta: Array
-    pairs: Array
-
-
-class Sums(NamedTuple):
-    """What is added to.
-
-    Attributes
-    ----------
-    tally : ndarray
-        The numbers of `linear_loss.Tally`.
-    gradient : ndarray of shape (n_outputs, size)
-        About the center, the intercept behind the coefficients.
-    halves : ndarray of shape (n_pairs, size, size)
-        See `symmetric.add_half`.
-    """
-
-    tally: Array
-    gradient: Array
-    halves: Array
-
-
-@numba.njit(nogil=True, cache=True)
-def add_lines(place: Place, lines: Lines, sums: Sums) -> None:
-    """Add rows to the sums, a few at a time."""
-    n_rows, (n_outputs, size) = len(lines.X), place.theta.shape
+    center, theta = place
+    X, y_of_all, weight_of_all, added = lines
+    tally, gradient, halves = sums
+    n_rows, (n_outputs, size) = len(X), theta.shape
     rows, work, values = np.zeros((FEW_ROWS, size)), np.empty((FEW_ROWS, size)), np.empty(FEW_ROWS)
     etas, slopes = np.empty(n_outputs * FEW_ROWS), np.empty(n_outputs * FEW_ROWS)
     bends = np.empty(n_outputs * n_outputs * FEW_ROWS)
     for low in range(0, n_rows, FEW_ROWS):
         m = min(FEW_ROWS, n_rows - low)
-        y, weight, few = lines.y[low : low + m], lines.weight[low : low + m], rows[:m]
+        y, weight, few = y_of_all[low : low + m], weight_of_all[low : low + m], rows[:m]
         eta = etas[: n_outputs * m].reshape(n_outputs, m)
         slope = slopes[: n_outputs * m].reshape(n_outputs, m)
         bend = bends[: n_outputs * n_outputs * m].reshape(n_outputs, n_outputs, m)
-        fill_few(lines.X[low : low + m], place.center, few)
-        _predict(few, place.theta, eta)
-        if len(lines.added):
-            eta += lines.added[low : low + m]
-        derive(place.form, y, eta, values[:m], slope, bend)
-        count(y, weight, eta, values[:m], slope, sums.tally, slope)
-        _add_gradient(few, slope, sums.gradient)
-        for pair in range(len(place.pairs)):
-            of_pair = bend[place.pairs[pair, 0], place.pairs[pair, 1]]
+        fill_few(X[low : low + m], center, few)
+        _predict(few, theta, eta)
+        if len(added):
+            eta += added[low : low + m]
+        derive(form, y, eta, values[:m], slope, bend)
+        count(y, weight, eta, values[:m], slope, tally, slope)
+        _add_gradient(few, slope, gradient)
+        for pair in range(len(pairs)):
+            of_pair = bend[pairs[pair, 0], pairs[pair, 1]]
             for i in range(m):
                 of_pair[i] = weight[i] * of_pair[i] if weight[i] > 0.0 else 0.0
-            add_weighted_half(few, of_pair, work, sums.halves[pair])
+            add_weighted_half(few, of_pair, work, halves[pair])
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

@@ -5,6 +5,7 @@ import numpy as np
 
 from flowml.kernels.gram import add_products, constant
 from flowml.kernels.one_hot import OneHot
+from flowml.kernels.prefetch import CACHE_LINE, call_for
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.scratch import scratch
 from flowml.kernels.symmetric import add_half, padded, whole_of
@@ -143,9 +144,16 @@ def _add_halves(X: Matrix, weights: Array, center: Array, space: Array, halves: 
 
 @numba.njit(nogil=True, cache=True)
 def fill_few(X: Matrix, center: Array, few: Array) -> None:
-    """Write rows about the center and a one; what is behind that stays as it is."""
+    """Write rows about the center and a one; what is behind that stays as it is.
+
+    As many rows behind them are called for, to be there by the time that these are worked off.
+    """
     n_rows, n_columns = X.shape
+    row_bytes = n_columns * X.itemsize
+    next_rows = X.ctypes.data + n_rows * row_bytes
     for i in range(n_rows):
+        for line in range(0, row_bytes, CACHE_LINE):
+            call_for(next_rows + i * row_bytes + line)
         for j in range(n_columns):
             few[i, j] = X[i, j] - center[j]
         few[i, n_columns] = 1.0
