@@ -24,13 +24,14 @@ from flowml.losses.families import (
     family_of_power,
 )
 from flowml.losses.family_loss import FamilyLoss, family_loss
-from flowml.losses.hinge import HingeLoss, SquaredHingeLoss
-from flowml.losses.huber import HuberLoss
+from flowml.losses.hinge import HingeLoss, ModifiedHuberLoss, SquaredHingeLoss
+from flowml.losses.huber import FixedHuberLoss, HuberLoss
 from flowml.losses.links import LINKS, Link, Power
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
 from flowml.losses.pinball import PinballLoss
+from flowml.losses.sides import SidesLoss
 from flowml.losses.squared import SquaredLoss
 
 N_ROWS = 200
@@ -140,6 +141,9 @@ LOSSES = [
     LossRow("pinball", PinballLoss(0.3), around_zero, around_zero),
     LossRow("hinge", HingeLoss(), zero_or_one, around_zero),
     LossRow("squared hinge", SquaredHingeLoss(), zero_or_one, around_zero),
+    LossRow("modified Huber", ModifiedHuberLoss(), zero_or_one, around_zero),
+    LossRow("Huber of a given scale", FixedHuberLoss(0.7), around_zero, around_zero),
+    LossRow("squared, of two sides", SidesLoss(SquaredLoss()), zero_or_one, around_zero),
     LossRow("squared hinge, a class of three", SquaredHingeLoss(2.0), three_classes, around_zero),
     LossRow("ε-insensitive", EpsilonInsensitiveLoss(0.5), around_zero, around_zero),
     LossRow("squared ε-insensitive", SquaredEpsilonInsensitiveLoss(0.5), around_zero, around_zero),

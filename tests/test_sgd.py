@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from distributed import Client
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import SGDClassifier as SklearnSGDClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import flowml
@@ -43,6 +44,23 @@ def make_rows(n_rows: int = 20_000, n_features: int = 6) -> tuple[Array, Array]:
 
 
 X, NOISY = make_rows()
+
+
+SCIKIT_LEARNS: dict[str, Any] = {
+    "hinge": lambda s, p: np.maximum(1 - s * p, 0),
+    "log_loss": lambda s, p: np.logaddexp(0, -s * p),
+    "modified_huber": lambda s, p: np.where(
+        s * p >= -1, np.square(np.maximum(1 - s * p, 0)), -4 * s * p
+    ),
+    "squared_hinge": lambda s, p: np.square(np.maximum(1 - s * p, 0)),
+    "squared_error": lambda s, p: 0.5 * np.square(s - p),
+    "huber": lambda s, p: np.where(
+        np.abs(s - p) <= 0.1, 0.5 * np.square(s - p), 0.1 * np.abs(s - p) - 0.005
+    ),
+    "epsilon_insensitive": lambda s, p: np.maximum(np.abs(s - p) - 0.1, 0),
+    "squared_epsilon_insensitive": lambda s, p: np.square(np.maximum(np.abs(s - p) - 0.1, 0)),
+}
+LOSSES = list(SCIKIT_LEARNS)
 
 
 def logistic_objective(model: Any, y: Array, alpha: float) -> float:
@@ -88,14 +106,33 @@ def test_rates(rate: str) -> None:
     assert logistic_objective(model, y, 0.0) - logistic_objective(exact, y, 0.0) < 2e-3
 
 
-@pytest.mark.parametrize("loss", ["hinge", "log_loss", "squared_hinge", "squared_error"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_of_two_classes_are_scikit_learns(loss: str) -> None:
+    y = np.where(NOISY > 1.0, "up", "down")  # unlike in number
+    standard = (X - X.mean(axis=0)) / X.std(axis=0)
+    theirs = SklearnSGDClassifier(loss, random_state=0, average=True, alpha=1e-3).fit(standard, y)
+    model = SGDClassifier(loss, random_state=0, alpha=1e-3, tol=1e-4).fit(standard, y)
+    assert model.score(standard, y) > theirs.score(standard, y) - 0.01
+    # the same objective, by scikit-learn's own loss functions
+    eta = np.stack([each.decision_function(standard) for each in (model, theirs)])
+    values = SCIKIT_LEARNS[loss](np.where(y == "up", 1.0, -1.0), eta).mean(axis=1)
+    penalties = [5e-4 * (each.coef_**2).sum() for each in (model, theirs)]
+    ours, reference = values + penalties
+    assert ours < reference * 1.01 + 1e-3
+    if loss == "modified_huber":
+        np.testing.assert_allclose(
+            model.to_sklearn().predict_proba(standard), model.predict_proba(standard), atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_losses_of_several_classes(loss: str) -> None:
     y = np.array(["low", "middle", "top"])[np.digitize(NOISY, [-1.0, 2.0])]
     model = SGDClassifier(loss, random_state=0).fit(X, y)
     assert model.coef_.shape == (3, X.shape[1])
     exact = LinearSVC(loss="squared_hinge", C=1e-3).fit(X, y)
     assert model.score(X, y) > exact.score(X, y) - 0.03
-    if loss == "log_loss":
+    if loss in ("log_loss", "modified_huber"):
         np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
     else:
         assert not hasattr(model, "predict_proba")
@@ -116,6 +153,9 @@ def test_regression_and_sparse_penalties() -> None:
     exact = Ridge(alpha=1e-4 * len(X)).fit(X, NOISY)
     model = SGDRegressor(random_state=0, tol=1e-4).fit(X, NOISY)
     assert abs(model.score(X, NOISY) - exact.score(X, NOISY)) < 1e-3
+    huber = SGDRegressor("huber", epsilon=1.0, penalty=None, random_state=0, tol=1e-4)
+    huber.fit(X, NOISY)
+    assert abs(huber.score(X, NOISY) - LinearRegression().fit(X, NOISY).score(X, NOISY)) < 0.01
     robust = SGDRegressor("epsilon_insensitive", penalty=None, random_state=0).fit(X, NOISY)
     assert abs(robust.score(X, NOISY) - LinearRegression().fit(X, NOISY).score(X, NOISY)) < 0.01
     standard = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -209,6 +249,7 @@ def test_steps_that_are_too_long_are_cut() -> None:
     ("parameters", "message"),
     [
         ({"loss": "modern"}, "loss must be 'hinge'"),
+        ({"loss": "huber", "epsilon": 0.0}, "huber needs an epsilon above 0"),
         ({"penalty": "l3"}, "penalty must be 'l2'"),
         ({"learning_rate": "fast"}, "learning_rate must be 'optimal'"),
         ({"learning_rate": "constant", "eta0": 0.0}, "eta0 must be above 0"),

@@ -15,27 +15,40 @@ from flowml.kernels.rows import Array
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
 from flowml.linear_model.linear_classifier import LinearClassifier
-from flowml.linear_model.stochastic import StochasticPredictor
+from flowml.linear_model.stochastic import StochasticPredictor, check_epsilon
 from flowml.linear_model.survey import Survey
 from flowml.losses.each_class import EachClassLoss
-from flowml.losses.hinge import HingeLoss, SquaredHingeLoss
+from flowml.losses.epsilon_insensitive import (
+    EpsilonInsensitiveLoss,
+    SquaredEpsilonInsensitiveLoss,
+)
+from flowml.losses.hinge import HingeLoss, ModifiedHuberLoss, SquaredHingeLoss
+from flowml.losses.huber import FixedHuberLoss
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
+from flowml.losses.sides import SidesLoss
 from flowml.losses.squared import SquaredLoss
 from flowml.parameters import check_choice
 from flowml.prediction import apply_by_class
 
-LOSSES: dict[str, Callable[[], Loss]] = {
-    "hinge": HingeLoss,
-    "log_loss": LogisticLoss,
-    "squared_hinge": SquaredHingeLoss,
-    "squared_error": SquaredLoss,
+LOSSES: dict[str, Callable[[float], Loss]] = {
+    "hinge": lambda epsilon: HingeLoss(),
+    "log_loss": lambda epsilon: LogisticLoss(),
+    "modified_huber": lambda epsilon: ModifiedHuberLoss(),
+    "squared_hinge": lambda epsilon: SquaredHingeLoss(),
+    "squared_error": lambda epsilon: SidesLoss(SquaredLoss()),
+    "huber": lambda epsilon: SidesLoss(FixedHuberLoss(epsilon)),
+    "epsilon_insensitive": lambda epsilon: SidesLoss(EpsilonInsensitiveLoss(epsilon)),
+    "squared_epsilon_insensitive": lambda epsilon: SidesLoss(
+        SquaredEpsilonInsensitiveLoss(epsilon)
+    ),
 }
 
 
 def _has_probabilities(model: Any) -> bool:
-    if model.loss != "log_loss":
-        raise AttributeError(f"probabilities need loss='log_loss', not {model.loss!r}")
+    if model.loss not in SHARES:
+        able = " or ".join(map(repr, SHARES))
+        raise AttributeError(f"probabilities need loss={able}, not {model.loss!r}")
     return True
 
 
@@ -56,8 +69,12 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
 
     Parameters
     ----------
-    loss : {"hinge", "log_loss", "squared_hinge", "squared_error"}, default="hinge"
-        "hinge" is the linear support vector machine, "log_loss" logistic regression.
+    loss : str, default="hinge"
+        "hinge" is the linear support vector machine, "log_loss" logistic regression;
+        "modified_huber" and "squared_hinge" are smooth relatives of the first. "squared_error",
+        "huber", "epsilon_insensitive" and "squared_epsilon_insensitive" are those of
+        `SGDRegressor`, for targets of −1 and 1. There is no "perceptron": its loss is least where
+        all coefficients are zero, so that a search for the minimum finds nothing.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=0.0001
         How much the penalty counts, at least 0.
@@ -71,6 +88,8 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         not fallen by such a share for `n_iter_no_change` epochs in turn.
     shuffle : bool, default=True
         Whether the rows of a leaf are shuffled for each epoch.
+    epsilon : float, default=0.1
+        Errors up to this cost nothing with the insensitive losses; beyond it "huber" is straight.
     random_state : int, RandomState or None, default=None
         Draws the sample, and shuffles.
     learning_rate : {"optimal", "constant", "invscaling", "adaptive"}, default="optimal"
@@ -134,6 +153,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         max_iter: int = 1000,
         tol: float = 1e-3,
         shuffle: bool = True,
+        epsilon: float = 0.1,
         random_state: Any = None,
         learning_rate: str = "optimal",
         eta0: float = 0.01,
@@ -152,6 +172,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         self.max_iter = max_iter
         self.tol = tol
         self.shuffle = shuffle
+        self.epsilon = epsilon
         self.random_state = random_state
         self.learning_rate = learning_rate
         self.eta0 = eta0
@@ -198,9 +219,10 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class; with ``loss="log_loss"``.
+        """Return the probability of each class; with ``loss="log_loss"`` or ``"modified_huber"``.
 
-        Three classes or more have the probabilities of each against all others, to a sum of 1.
+        Of the latter it is how far the predictor is on its way from −1 to 1. Three classes or more
+        have the probabilities of each against all others, to a sum of 1.
 
         Parameters
         ----------
@@ -211,7 +233,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         array of shape (n_rows, n_classes), a Dask frame for one
         """
         check_is_fitted(self)
-        function = partial(probabilities, self.coef_, self.intercept_)
+        function = partial(probabilities, self.coef_, self.intercept_, SHARES[self.loss])
         return apply_by_class(self, X, function, self.classes_)
 
     @available_if(_has_probabilities)
@@ -224,7 +246,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         return to_sklearn(self, SklearnSGDClassifier)
 
     def _loss_of(self, n_classes: int) -> Loss:
-        loss = LOSSES[self.loss]()
+        loss = LOSSES[self.loss](self.epsilon)
         return loss if n_classes == 2 else EachClassLoss(loss, n_classes)
 
     def _loss(self, survey: Survey) -> Loss:
@@ -240,13 +262,28 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
 
     def _check(self, dataset: Dataset) -> None:
         check_choice(self, "loss", tuple(LOSSES))
+        check_epsilon(self)
         super()._check(dataset)
 
 
-def probabilities(coef: Array, intercept: Array, X: Any) -> Array:
+def logistic_share(eta: Array) -> Array:
+    """Return the logistic function."""
+    return 0.5 * (1.0 + np.tanh(0.5 * eta))
+
+
+def clipped_share(eta: Array) -> Array:
+    """Return how far a predictor is on its way from −1 to 1."""
+    return 0.5 * (1.0 + np.clip(eta, -1.0, 1.0))
+
+
+SHARES = {"log_loss": logistic_share, "modified_huber": clipped_share}
+"""The probability of a class against all others, by its predictor."""
+
+
+def probabilities(coef: Array, intercept: Array, share_of: Any, X: Any) -> Array:
     """Return each row's probabilities of the classes, each against all others."""
     eta = linear(coef, intercept, X)
-    share = 0.5 * (1.0 + np.tanh(0.5 * eta))
+    share = share_of(eta)
     if eta.shape[1] == 1:
         return np.column_stack([1.0 - share, share])
     total = share.sum(axis=1, keepdims=True)

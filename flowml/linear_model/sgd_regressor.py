@@ -7,17 +7,18 @@ from sklearn.linear_model import SGDRegressor as SklearnSGDRegressor
 from flowml.data.dataset import Dataset
 from flowml.linear_model.conversion import to_sklearn
 from flowml.linear_model.linear_regressor import LinearRegressor
-from flowml.linear_model.stochastic import StochasticPredictor
+from flowml.linear_model.stochastic import StochasticPredictor, check_epsilon
 from flowml.linear_model.survey import Survey
 from flowml.losses.epsilon_insensitive import (
     EpsilonInsensitiveLoss,
     SquaredEpsilonInsensitiveLoss,
 )
+from flowml.losses.huber import FixedHuberLoss
 from flowml.losses.loss import Loss
 from flowml.losses.squared import SquaredLoss
-from flowml.parameters import check_choice, check_number
+from flowml.parameters import check_choice
 
-LOSSES = ("squared_error", "epsilon_insensitive", "squared_epsilon_insensitive")
+LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 
 
 class SGDRegressor(StochasticPredictor, LinearRegressor):
@@ -32,9 +33,10 @@ class SGDRegressor(StochasticPredictor, LinearRegressor):
 
     Parameters
     ----------
-    loss : {"squared_error", "epsilon_insensitive", "squared_epsilon_insensitive"}, \
+    loss : {"squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"}, \
 default="squared_error"
-        The squared error counts half.
+        The squared error counts half; "huber" is the same up to an error of `epsilon`, and straight
+        beyond.
     penalty : {"l2", "l1", "elasticnet", None}, default="l2"
     alpha : float, default=0.0001
         How much the penalty counts, at least 0.
@@ -49,7 +51,7 @@ default="squared_error"
     shuffle : bool, default=True
         Whether the rows of a leaf are shuffled for each epoch.
     epsilon : float, default=0.1
-        Errors up to this cost nothing with the insensitive losses.
+        Errors up to this cost nothing with the insensitive losses; beyond it "huber" is straight.
     random_state : int, RandomState or None, default=None
         Draws the sample, and shuffles.
     learning_rate : {"optimal", "constant", "invscaling", "adaptive"}, default="optimal"
@@ -163,11 +165,13 @@ default="squared_error"
     def _assumed_loss(self) -> Loss:
         if self.loss == "squared_error":
             return SquaredLoss()
+        if self.loss == "huber":
+            return FixedHuberLoss(self.epsilon)
         if self.loss == "epsilon_insensitive":
             return EpsilonInsensitiveLoss(self.epsilon)
         return SquaredEpsilonInsensitiveLoss(self.epsilon)
 
     def _check(self, dataset: Dataset) -> None:
         check_choice(self, "loss", LOSSES)
-        check_number(self, "epsilon", 0.0)
+        check_epsilon(self)
         super()._check(dataset)

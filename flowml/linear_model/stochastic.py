@@ -27,6 +27,13 @@ RATES = ("optimal", "constant", "invscaling", "adaptive")
 OPTIMAL_POWER = 0.5
 
 
+def check_epsilon(estimator: Any) -> None:
+    """Check how large an error is small."""
+    check_number(estimator, "epsilon", 0.0)
+    if estimator.loss == "huber" and estimator.epsilon == 0:
+        raise ValueError(f"{type(estimator).__name__}(epsilon=0): huber needs an epsilon above 0")
+
+
 class StochasticPredictor(LinearPredictor):
     """A linear predictor that is fitted an epoch at a time, each of which is a pass."""
 

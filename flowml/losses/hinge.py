@@ -67,3 +67,38 @@ class SquaredHingeLoss:
     def constant(self, y: Array, weight: Array) -> Array:
         """Return the mean of the classes' signs."""
         return np.array([2.0 * np.average(y == self.positive, weights=weight) - 1.0])
+
+
+@dataclass(frozen=True)
+class ModifiedHuberLoss:
+    r""":math:`\ell(y, \eta) = (1 - s \eta)_+^2` for :math:`s \eta > -1`, else :math:`-4 s \eta`.
+
+    s is 1 for the positive class, −1 for others.
+
+    T. Zhang 2004, "Solving large scale linear prediction problems using stochastic gradient descent
+    algorithms".
+
+    Examples
+    --------
+    >>> ModifiedHuberLoss().derivatives(np.array([1.0, 0.0]), np.array([0.5, 2.0])).value
+    array([0.25, 8.  ])
+    """
+
+    n_outputs = 1
+    n_constants = 0
+    shift_invariant = False
+    expected_curvature = False
+    separation = 0.0
+    tail = 0.0
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        side = np.where(y == 1.0, 1.0, -1.0)
+        lacking = np.maximum(1.0 - side * eta, 0.0)
+        inner = np.minimum(lacking, 2.0)
+        bend = 2.0 * ((lacking > 0) & (lacking < 2.0))
+        return Derivatives(inner * (2.0 * lacking - inner), -2.0 * side * inner, bend)
+
+    def constant(self, y: Array, weight: Array) -> Array:
+        """Return the mean of the classes' signs."""
+        return np.array([2.0 * np.average(y == 1.0, weights=weight) - 1.0])

@@ -1,4 +1,4 @@
-"""Huber's loss, with the scale of the errors fitted beside the predictor."""
+"""Huber's loss, with the scale of the errors fitted beside the predictor, or given."""
 
 from dataclasses import dataclass
 
@@ -63,6 +63,44 @@ class HuberLoss:
         """Return median and scale."""
         middle = weighted_quantile(y, weight, 0.5)
         return np.array([middle, spread(y, weight)])
+
+
+@dataclass(frozen=True)
+class FixedHuberLoss:
+    r""":math:`\ell(y, \eta) = \tfrac{1}{2} (y - \eta)^2` up to an error of ε, and straight beyond.
+
+    :math:`\epsilon |y - \eta| - \tfrac{1}{2} \epsilon^2` there.
+
+    P. J. Huber 1964, "Robust estimation of a location parameter".
+
+    Parameters
+    ----------
+    epsilon : float
+        Above 0.
+
+    Examples
+    --------
+    >>> FixedHuberLoss(0.5).derivatives(np.array([0.0, 0.0]), np.array([0.2, 2.0])).gradient
+    array([0.2, 0.5])
+    """
+
+    epsilon: float
+    n_outputs = 1
+    n_constants = 0
+    shift_invariant = False
+    expected_curvature = False
+    separation = 0.0
+    tail = 0.0
+
+    def derivatives(self, y: Array, eta: Array) -> Derivatives:
+        """Return value, gradient and curvature."""
+        error = eta - y
+        inner = np.clip(error, -self.epsilon, self.epsilon)
+        return Derivatives(inner * (error - 0.5 * inner), inner, 1.0 * (inner == error))
+
+    def constant(self, y: Array, weight: Array) -> Array:
+        """Return the median."""
+        return np.array([weighted_quantile(y, weight, 0.5)])
 
 
 def spread(values: Array, weight: Array) -> float:
