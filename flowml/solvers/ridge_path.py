@@ -9,6 +9,10 @@ from flowml.kernels.gram import Gram
 from flowml.kernels.rows import Array
 from flowml.solvers.least_squares import Problem, solve_gram
 
+MOST_UNEVEN, MOST_CONDITION = 1e4, 1e6
+"""Largest ratio of the columns' squares, and of eigenvalues, at which one eigendecomposition serves
+all penalties."""
+
 
 class RidgePath(NamedTuple):
     """The solutions for several penalties.
@@ -38,11 +42,49 @@ def ridge_path(gram: Gram, alphas: Array, problem: Problem) -> RidgePath:
     S = gram.scatter
     if not problem.fit_intercept:
         S = S + gram.weight * np.outer(gram.mean, gram.mean)
-    coef = np.stack([_solve(S, alpha, gram, problem) for alpha in alphas])
+    coef = np.empty((len(alphas), S.shape[1] - p, p))
+    even = _solve_evenly(S, alphas, p)
+    for place, alpha in enumerate(alphas):
+        if even is None or not even.trusted[place]:
+            coef[place] = _solve(S, alpha, gram, problem)
+        else:
+            coef[place] = even.coef[place]
     intercept = np.zeros(coef.shape[:2])
     if problem.fit_intercept:
         intercept = gram.mean[p:] - coef @ gram.mean[:p]
     return RidgePath(coef, intercept)
+
+
+class Even(NamedTuple):
+    """Solutions from one eigendecomposition, and for which penalties it is as good as a factor.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_alphas, n_targets, n_features)
+    trusted : ndarray of shape (n_alphas,), bool
+    """
+
+    coef: Array
+    trusted: Array
+
+
+def _solve_evenly(S: Array, alphas: Array, p: int) -> Even | None:
+    """Solve for all penalties at once, where the columns have about the same spread.
+
+    Where they don't, digits of the small columns would be lost, which a factor of the columns in
+    units of their length keeps.
+    """
+    spread = S.diagonal()[:p]
+    if p == 0 or not spread.min() * MOST_UNEVEN >= spread.max():
+        return None
+    values, vectors = np.linalg.eigh(S[:p, :p])
+    bent = values[:, np.newaxis] + alphas
+    trusted = bent[0] * MOST_CONDITION > bent[-1]
+    projected = vectors.T @ S[:p, p:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = projected.T[np.newaxis] / bent.T[:, np.newaxis]
+    coef = shares @ vectors.T
+    return Even(coef, trusted)
 
 
 def _solve(S: Array, alpha: float, gram: Gram, problem: Problem) -> Array:
