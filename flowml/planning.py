@@ -45,5 +45,5 @@ def plan(estimator: PassEstimator, X: Any, y: Any = None, sample_weight: Any = N
         raise TypeError(f"plan takes an estimator of flowml, got {type(estimator).__name__}")
     unfitted = clone(estimator)
     dataset = unfitted._dataset(X, y, sample_weight)
-    stages = tuple(unfitted._stages(dataset.schema))
+    stages = tuple(unfitted._stages(dataset.measured))
     return Plan(type(estimator).__name__, dataset, stages, choose(dataset, get_config()))

@@ -21,7 +21,7 @@ from flowml.drive.events import PassCompleted
 from flowml.kernels.linear_loss import LOSS_GRADIENT, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import ElasticNet, Lasso, LogisticRegression, PoissonRegressor
-from flowml.linear_model.solver_choice import SOLVERS, choose_solver
+from flowml.linear_model.solver_choice import SOLVERS, Work, choose_solver
 from flowml.losses.families import Poisson
 from flowml.losses.family_loss import family_loss
 from flowml.losses.hinge import SquaredHingeLoss
@@ -214,11 +214,29 @@ def test_logistic_regression_equals_scikit_learn(
 # --- the choice -----------------------------------------------------------------------------------
 
 
-def test_the_choice_follows_parameters_and_kinks() -> None:
-    assert choose_solver("auto", 100, kinks=True)[0] == "newton"
-    assert choose_solver("auto", 100_000, kinks=True)[0] == "fista"
-    assert choose_solver("auto", 100_000, kinks=False)[0] == "lbfgs"
-    assert choose_solver("admm", 100, kinks=True) == ("admm", "as asked for")
+@pytest.mark.parametrize(
+    ("few", "many"),
+    [
+        (Work(300), Work(400)),
+        (Work(800, rows=2_000), Work(800, rows=100_000)),
+        (Work(200, 4), Work(800, 8)),
+        (Work(500, rows=1e6, stored=20), Work(5000, rows=1e6, stored=20)),
+        (Work(1500, rows=1e7, stored=5), Work(1500, rows=1e7, stored=100)),
+        (Work(1000, rows=10, memory=1 << 30), Work(1000, rows=10, memory=1 << 26)),
+    ],
+    ids=["columns", "rows", "classes", "sparse columns", "values stored", "memory"],
+)
+def test_the_choice_follows_the_cost_of_curvature(few: Work, many: Work) -> None:
+    assert choose_solver("auto", few, kinks=False)[0] == "newton"
+    assert choose_solver("auto", many, kinks=False)[0] == "lbfgs"
+
+
+def test_the_choice_follows_kinks_and_what_is_asked_for() -> None:
+    for work, kinked in ((Work(2000), "newton"), (Work(4000), "fista")):
+        assert choose_solver("auto", work, kinks=True)[0] == kinked
+        assert choose_solver("auto", work, kinks=False)[0] == "lbfgs"
+    assert "80 GB" in choose_solver("auto", Work(100_000), kinks=True)[1]
+    assert choose_solver("admm", Work(100), kinks=True) == ("admm", "as asked for")
 
 
 def test_a_fit_says_what_was_chosen_and_the_plan_before() -> None:

@@ -127,6 +127,14 @@ class Dataset:
         return None if None in rows else sum(row for row in rows if row is not None)
 
     @property
+    def measured(self) -> Schema:
+        """The schema, and how many rows there are and what they store, as far as that is known."""
+        stored, blocks = None, [part.source for part in self.parts]
+        if self.schema.sparse and not self.is_lazy and self.n_rows:
+            stored = sum(block.X.nnz for block in blocks if isinstance(block, Block)) / self.n_rows
+        return replace(self.schema, n_rows=self.n_rows, stored=stored)
+
+    @property
     def nbytes(self) -> int | None:
         """Bytes in memory once loaded, targets and weights too; None where only loading tells."""
         sizes = [part.nbytes for part in self.parts]

@@ -30,6 +30,10 @@ class Schema:
         What the one column of y holds as it comes: `str` of any width for text.
     labels : bool
         Whether blocks keep y as labels of that dtype; else as float64, unless it is text.
+    n_rows : int or None
+        How many there are, where a dataset has been asked for it (`Dataset.measured`).
+    stored : float or None
+        The same for the values that a row of CSR stores, on average.
     """
 
     n_features: int
@@ -43,6 +47,8 @@ class Schema:
     categorical: tuple[int, ...] = ()
     label_dtype: np.dtype[Any] | None = None
     labels: bool = False
+    n_rows: int | None = None
+    stored: float | None = None
 
     @property
     def is_text(self) -> bool:

@@ -29,13 +29,20 @@ from flowml.linear_model.categorical import (
 from flowml.linear_model.convergence import collinear_problem, problem_of
 from flowml.linear_model.evidence import Described
 from flowml.linear_model.minimising import STAGE, Minimum, Options, minimise
-from flowml.linear_model.solver_choice import SOLVERS, choose_solver, planned
+from flowml.linear_model.solver_choice import (
+    SOLVERS,
+    USUAL_SHARE,
+    Work,
+    choose_solver,
+    planned,
+)
 from flowml.linear_model.survey import Survey, sample_ask, sample_seed
 from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Loss
 from flowml.parameters import check_choice, check_flags, check_integer, check_number
 from flowml.penalties.penalty import Penalty
 from flowml.runtimes.blas import one_blas_thread
+from flowml.runtimes.machine import total_memory
 from flowml.solvers.objective import Objective
 from flowml.solvers.solver import Solver
 
@@ -242,8 +249,13 @@ class LinearPredictor(PassEstimator):
     def _choose_solver(self, schema: Schema) -> tuple[str, str]:
         """Choose from what is known before the data are seen, or say why it can't be done."""
         check_choice(self, "solver", ("auto", *SOLVERS))
-        n_parameters = self._assumed_loss().n_outputs * (schema.n_features + self.fit_intercept)
-        return choose_solver(self.solver, n_parameters, self._has_kinks)
+        n_outputs = self._assumed_loss().n_outputs
+        n_parameters = n_outputs * (schema.n_features + self.fit_intercept)
+        stored = float(schema.n_features) if schema.categorical else schema.stored
+        if schema.sparse and stored is None:
+            stored = USUAL_SHARE * schema.n_features
+        work = Work(n_parameters, n_outputs, schema.n_rows, stored, total_memory())
+        return choose_solver(self.solver, work, self._has_kinks)
 
     @property
     def _has_kinks(self) -> bool:

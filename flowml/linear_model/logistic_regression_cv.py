@@ -1,7 +1,6 @@
 """Logistic regression whose penalty is chosen by cross-validation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,12 +25,13 @@ from flowml.linear_model.minimising import (
     SAMPLE_TOLERANCE,
     STAGE,
     without_features,
+    work_of,
 )
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.survey import Survey, sample_seed
 from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
-from flowml.parameters import check_integer
+from flowml.parameters import check_flags, check_integer
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.chords import Chords, ChordsState
 from flowml.solvers.chords import Fit as ChordFit
@@ -64,12 +64,15 @@ class Trial(NamedTuple):
         The split's training rows.
     start : Start
         Where the sample leads.
+    solver : str
+        That a fit of this trial alone would take.
     """
 
     model: LogisticRegression
     objective: Objective
     subset: Subset
     start: Start
+    solver: str
 
 
 class Found(NamedTuple):
@@ -112,16 +115,21 @@ class LogisticRegressionCV(LogisticRegression):
     max_iter : int, default=100
         Most passes of the fits.
     class_weight : dict, "balanced" or None, default=None
+    refit : bool, default=True
+        Whether to fit to all rows with the C and `l1_ratio` of the best mean score. Else those that
+        do best in each split are averaged, and their fits too; there is no `summary` then.
     random_state : int, RandomState or None, default=None
-        Draws the samples that solvers start on; None is a fixed seed.
+        Draws the sample that solvers start on; None is a fixed seed.
+    categorical : CategoricalEncoding, optional
+        As for `LogisticRegression`.
 
     Attributes
     ----------
     C_, l1_ratio_ : float
-        What was chosen.
+        What was chosen, or its mean over the splits without `refit`.
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Of the fit on all rows.
+        Of the fit on all rows, or the mean of the splits' best.
     intercept_ : ndarray of shape (1,) or (n_classes,)
     Cs_ : ndarray of shape (n_cs,)
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
@@ -160,8 +168,6 @@ class LogisticRegressionCV(LogisticRegression):
     (1.0, (5, 1, 2))
     """
 
-    needs = replace(LogisticRegression.needs, categorical=False)
-
     def __init__(  # noqa: PLR0913 - scikit-learn's parameters
         self,
         *,
@@ -174,7 +180,9 @@ class LogisticRegressionCV(LogisticRegression):
         tol: float = 1e-4,
         max_iter: int = 100,
         class_weight: Any = None,
+        refit: bool = True,
         random_state: Any = None,
+        categorical: Any = None,
     ) -> None:
         self.Cs = Cs
         self.l1_ratios = l1_ratios
@@ -185,7 +193,9 @@ class LogisticRegressionCV(LogisticRegression):
         self.tol = tol
         self.max_iter = max_iter
         self.class_weight = class_weight
+        self.refit = refit
         self.random_state = random_state
+        self.categorical = categorical
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the penalty, and fit on all rows.
@@ -234,7 +244,10 @@ class LogisticRegressionCV(LogisticRegression):
         scores = yield from score_together(fits, scorers)
         shape = (splits.n_splits, len(self._ratios()), len(self._costs()))
         self._note(fits, found, np.array([one[DEFAULT] for one in scores]).reshape(shape))
-        yield from self._refit(looks[0], schema, found)
+        if self.refit:
+            yield from self._refit(looks[0], schema, found)
+        else:
+            self._average(schema.dtype)
 
     def _look(self, splits: Splits, schema: Schema, n_rows: int | None) -> Procedure[list[Survey]]:
         """Look at all rows and, with the same sample, at each split's, in one pass."""
@@ -253,7 +266,7 @@ class LogisticRegressionCV(LogisticRegression):
         before: Array | None = None
         for ratio, cost in self._grid():
             objective = self._objective(self._model(ratio, cost), survey, schema)
-            start = path_start(objective, survey, self._solver_name(objective), before)
+            start = path_start(objective, survey, self._solver_name(objective, survey), before)
             before = start.theta
             starts.append(start)
         return starts
@@ -270,7 +283,7 @@ class LogisticRegressionCV(LogisticRegression):
             self._objective(self._model(*penalty), survey, schema) for penalty in self._grid()
         ]
         pairs = zip(objectives, starts, strict=True)
-        found = [_curvature(one, start, self._solver_name(one)) for one, start in pairs]
+        found = [_curvature(one, start, self._solver_name(one, survey)) for one, start in pairs]
         known = [place for place, one in enumerate(found) if one is not None]
         if not known or not survey.is_thin:
             return found
@@ -291,7 +304,8 @@ class LogisticRegressionCV(LogisticRegression):
             for (ratio, cost), start in zip(self._grid(), starts, strict=True):
                 model = self._model(ratio, cost)
                 objective = self._objective(model, survey, schema)
-                trials.append(Trial(model, objective, Subset(splits, number, TRAIN), start))
+                solver, subset = self._solver_name(objective, survey), Subset(splits, number, TRAIN)
+                trials.append(Trial(model, objective, subset, start, solver))
         return trials
 
     def _objective(self, model: LogisticRegression, survey: Survey, schema: Schema) -> Objective:
@@ -337,7 +351,7 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _alone(self, trial: Trial, start: Start) -> Solver:
         """Return the solver that a fit of this trial alone would take."""
-        make = SOLVERS[self._solver_name(trial.objective)].make
+        make = SOLVERS[trial.solver].make
         return Masked(make(trial.objective, start, self.tol, self.max_iter), trial.subset)
 
     def _refit(self, survey: Survey, schema: Schema, found: Sequence[Found]) -> Procedure[None]:
@@ -354,9 +368,24 @@ class LogisticRegressionCV(LogisticRegression):
         best._take(minimum, schema)
         self._adopt_best(best)
 
-    def _solver_name(self, objective: Objective) -> str:
-        n_parameters = int(np.count_nonzero(objective.free))
-        return choose_solver(self.solver, n_parameters, not objective.penalty.is_smooth)[0]
+    def _average(self, dtype: Any) -> None:
+        """Take the mean of the splits' best fits."""
+        flat = self.scores_.reshape(len(self.scores_), -1)
+        best = flat.argmax(axis=1)
+        ratios, costs = np.array(self._grid()).T
+        self.C_, self.l1_ratio_ = float(costs[best].mean()), float(ratios[best].mean())
+        paths = self.coefs_paths_.reshape(*flat.shape, *self.coefs_paths_.shape[3:])
+        coef = paths[np.arange(len(flat)), best].mean(axis=0)
+        mean = self._model(self.l1_ratio_, self.C_)
+        intercept = coef[:, -1] if self.fit_intercept else np.zeros(len(coef))
+        mean.coef_ = coef[:, :-1] if self.fit_intercept else coef
+        mean.coef_, mean.intercept_ = mean.coef_.astype(dtype), intercept.astype(dtype)
+        mean.classes_, mean.n_features_in_ = self.classes_, self.n_features_in_
+        self._adopt_best(mean)
+
+    def _solver_name(self, objective: Objective, survey: Survey) -> str:
+        work = work_of(objective, survey)
+        return choose_solver(self.solver, work, not objective.penalty.is_smooth)[0]
 
     def _fits(self, trials: Sequence[Trial], found: Sequence[Found], splits: Splits) -> list[Fit]:
         """Return the fitted models beside the test rows of their splits."""
@@ -387,6 +416,7 @@ class LogisticRegressionCV(LogisticRegression):
             coefs = [
                 np.column_stack([fit.estimator.coef_, fit.estimator.intercept_]) for fit in fits
             ]
+        self.classes_ = fits[0].estimator.classes_
         self.scores_ = scores
         self.coefs_paths_ = np.array(coefs).reshape(*scores.shape, *coefs[0].shape)
         self.n_iter_ = np.array([one.n_iter for one in found]).reshape(scores.shape)
@@ -412,6 +442,7 @@ class LogisticRegressionCV(LogisticRegression):
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
+            categorical=self.categorical,
         )
 
     def _grid(self) -> list[tuple[float, float]]:
@@ -435,6 +466,7 @@ class LogisticRegressionCV(LogisticRegression):
             check_integer(self, "Cs", 1)
         if self.scoring is not None:
             get_scorer(self.scoring)
+        check_flags(self, "refit")
         for ratio, cost in self._grid():
             self._model(ratio, cost)._check(dataset)
         check_random_state(self.random_state)

@@ -1,5 +1,6 @@
 """Minimise an objective: choose a solver, converge on the sample, finish on all rows."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from flowml.linear_model.categorical import margins_of_levels
 from flowml.linear_model.evidence import Described, gather
 from flowml.linear_model.feasible import check_finite, feasible
 from flowml.linear_model.minimising_kinks import GLOBBING, globbing
-from flowml.linear_model.solver_choice import SOLVERS, choose_solver
+from flowml.linear_model.solver_choice import SOLVERS, Work, choose_solver
 from flowml.linear_model.survey import Survey
 from flowml.losses.kinked import KinkedLoss
+from flowml.runtimes.machine import total_memory
 from flowml.solvers.in_memory import solve_in_memory
 from flowml.solvers.objective import Objective, Start
 from flowml.solvers.solver import Solver
@@ -110,9 +112,8 @@ def minimise(
         name, reason = GLOBBING
         solver, n_sample_iter = globbing(objective, survey, options.tol, options.max_iter, warm)
     else:
-        n_parameters = int(np.count_nonzero(objective.free))
         kinks = not objective.penalty.is_smooth
-        name, reason = choose_solver(options.solver, n_parameters, kinks)
+        name, reason = choose_solver(options.solver, work_of(objective, survey), kinks)
         solver, n_sample_iter = _prepared(name, objective, survey, options, warm)
     state = yield Step(STAGE, solver)
     check_finite(objective.loss, state.value)
@@ -143,30 +144,28 @@ def minimise(
     )
 
 
+def work_of(objective: Objective, survey: Survey) -> Work:
+    """Return what a choice of the solver goes by."""
+    n_parameters, n_outputs = int(np.count_nonzero(objective.free)), objective.loss.n_outputs
+    return Work(n_parameters, n_outputs, survey.rows, survey.stored, total_memory())
+
+
 def _prepared(
     name: str, objective: Objective, survey: Survey, options: Options, warm: Array | None
 ) -> tuple[Solver, int]:
     """Return a solver that starts from where the sample leads, and how many steps that took."""
     make = SOLVERS[name].make
     nothing = without_features(objective, survey.sample)
-    quasi_newton = name == "lbfgs" and objective.encoding is not None
     start, n_sample_iter = Start(nothing, nothing, np.inf), 0
-    if quasi_newton:
-        start = _with_inverse(objective, survey, start)
+    if name == "lbfgs" and objective.encoding is not None:
+        assert survey.levels is not None
+        learned = partial(margins_of_levels, objective, survey.levels, survey.sample)
+        start = start._replace(margins=learned)
     if warm is not None:
         start = start._replace(theta=feasible(objective, survey.sample, warm))
     elif survey.is_thin and survey.sample.X.shape[0] >= ROWS_PER_COLUMN * objective.shape[1]:
         start, n_sample_iter = _start_on_sample(objective, survey.sample, start, make)
-    if quasi_newton and start.theta is not nothing:
-        start = _with_inverse(objective, survey, start)
     return make(objective, start, options.tol, options.max_iter), n_sample_iter
-
-
-def _with_inverse(objective: Objective, survey: Survey, start: Start) -> Start:
-    """Let a start know about what the curvature is, where there are labels."""
-    assert survey.levels is not None
-    found = margins_of_levels(objective, survey.levels, survey.sample, start.theta)
-    return start if found is None else start._replace(inverse=found.solve)
 
 
 def _places(growing: Array | None) -> tuple[int, ...]:
@@ -202,9 +201,9 @@ def _start_on_rows(
     ceiling = _value(objective, rows, nothing)
     state, n_iter = solve_in_memory(make(objective, start, tolerance, SAMPLE_PASSES), [rows])
     if state.separated or not np.isfinite(state.theta).all() or state.value > ceiling:
-        return Start(nothing, nothing, np.inf, inverse=start.inverse), n_iter
+        return Start(nothing, nothing, np.inf, margins=start.margins), n_iter
     n_rows = len(rows.X) if isinstance(rows.X, np.ndarray) else 0
-    return Start(state.theta, nothing, ceiling, state, n_rows, start.inverse), n_iter
+    return Start(state.theta, nothing, ceiling, state, n_rows, start.margins), n_iter
 
 
 def _value(objective: Objective, rows: Block, theta: Array) -> float:

@@ -11,7 +11,7 @@ from flowml.kernels.column_moments import COLUMN_MOMENTS, ColumnMoments
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.level_weights import LEVEL_WEIGHTS, LevelWeights
 from flowml.kernels.mixed import Mixed
-from flowml.kernels.rows import Array, Block, Matrix
+from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk, gathered
 from flowml.kernels.target_totals import TargetTotals
 from flowml.solvers.one_pass import OnePass
@@ -61,6 +61,14 @@ class Survey(NamedTuple):
     def is_thin(self) -> bool:
         """Whether the sample is small enough beside the rows that it pays to start on it."""
         return self.rows > LARGE_SHARE * self.sample.X.shape[0]
+
+    @property
+    def stored(self) -> float | None:
+        """Values that a row stores on average, where they aren't all of them."""
+        X = self.sample.X
+        if is_sparse(X):
+            return float(X.nnz / max(X.shape[0], 1))
+        return float(X.shape[1]) if isinstance(X, Mixed) else None
 
 
 def survey(

@@ -8,6 +8,11 @@ def available_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def total_memory() -> int:
+    """Return the bytes that this machine has: the same in every fit."""
+    return int(psutil.virtual_memory().total)
+
+
 def resident_memory() -> int:
     """Return the bytes that this process holds now."""
     return int(psutil.Process().memory_info().rss)
