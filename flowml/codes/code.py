@@ -182,6 +182,7 @@ class Code(Protocol):
         """
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def combined(coefficients: Array, summaries: Mapping[int, Any] | Array) -> Array:
     """Return the sum of summaries times coefficients; those with a zero needn't be there."""
     (parts,) = np.nonzero(coefficients)

@@ -125,7 +125,7 @@ class Drawing:
     def _host(self, members: list[int]) -> bool:
         """Give a parity to the worker with the least to do of those that may hold it."""
         workers = self.owners[members]
-        free = ~self.touched[members].any(axis=0)
+        free = np.logical_not(self.touched[members].any(axis=0))
         free[workers] = False
         if not free.any():
             return False
