@@ -6,10 +6,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from flowml.data.schema import Schema
+from flowml.kernels.column_curvature import column_curvature
 from flowml.kernels.level_weights import LevelWeights
 from flowml.kernels.one_hot import Encoding
-from flowml.kernels.rows import Array
+from flowml.kernels.rows import Array, Block
 from flowml.parameters import check_choice
+from flowml.solvers.margins import Margins, margins
+from flowml.solvers.objective import Objective
 
 DROPS = ("auto", "first", "none")
 MISSING_LABEL = "missing"
@@ -140,12 +143,28 @@ def coefficient_names(names: list[str], encoding: Encoding) -> list[str]:
     return found
 
 
-def spread_of_levels(levels: LevelWeights, encoding: Encoding) -> Array:
-    r"""Return the standard deviation :math:`\sqrt{q (1 - q)}` of each label's column."""
-    spreads = []
+def shares_of_levels(levels: LevelWeights, encoding: Encoding) -> Array:
+    """Return the share of the rows, by weight, that each label's column is one for."""
+    shares = []
     for j, weights in enumerate(levels.weights):
         every = np.append(weights, levels.missing[j]) if encoding.missing[j] else weights
-        share = every[int(encoding.drop_first) :] / max(every.sum(), 1e-300)
-        spreads.append(np.sqrt(share * (1 - share)))
-    spread = np.concatenate([np.empty(0), *spreads])
+        shares.append(every[int(encoding.drop_first) :] / max(every.sum(), 1e-300))
+    return np.concatenate([np.empty(0), *shares])
+
+
+def spread_of_levels(levels: LevelWeights, encoding: Encoding) -> Array:
+    r"""Return the standard deviation :math:`\sqrt{q (1 - q)}` of each label's column."""
+    share = shares_of_levels(levels, encoding)
+    spread = np.sqrt(share * (1 - share))
     return np.where(spread > 0, spread, 1.0)
+
+
+def margins_of_levels(
+    objective: Objective, levels: LevelWeights, sample: Block, theta: Array
+) -> Margins | None:
+    """Return about the curvature at a point, of all rows' labels and a sample's other columns."""
+    encoding = objective.encoding
+    assert encoding is not None
+    group = np.repeat(np.arange(len(encoding.levels)), np.diff(encoding.starts))
+    bends = column_curvature(objective.point(theta), [sample])
+    return margins(objective, shares_of_levels(levels, encoding), group, bends)

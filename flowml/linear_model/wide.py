@@ -66,6 +66,7 @@ def least_squares(
     if levels is not None and encoding is not None:
         spread = spread_of_levels(levels, encoding)
         center, scale = np.append(center, np.zeros(len(spread))), np.append(scale, spread)
+        found = found._replace(levels=levels)
     penalty = ElasticNet(l2=alpha / found.weight)
     objective = Objective(SquaredLoss(), penalty, Target(), center, scale, fit_intercept, encoding)
     minimum = yield from minimise(objective, found, Options("lbfgs", TOLERANCE, MOST_PASSES))

@@ -11,6 +11,7 @@ from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array
 from flowml.kernels.several import Asks, Summaries, several
 from flowml.solvers.descent import LEAST_SHARE, falls_enough, smooth_gradient
+from flowml.solvers.margins import Margins
 from flowml.solvers.objective import Evaluation, Objective, Start
 from flowml.solvers.solver import Progress
 
@@ -23,6 +24,8 @@ FLAT = 1e-18
 """A promised fall of this share of the value is less than gradients can tell."""
 STRAIGHT = 1e-12
 """A step along which the gradient changes by less than this share teaches nothing."""
+STEPS_BETWEEN = 5
+"""Two looks at about what the curvature is."""
 
 TRIALS = several([LOSS_GRADIENT] * len(FIRST_SHARES))
 
@@ -63,6 +66,8 @@ class LbfgsState(NamedTuple):
         Accepted steps.
     n_passes : int
     converged, stuck, separated : bool
+    margins : Margins or None
+        About the curvature, at one of the last few points.
     """
 
     theta: Array
@@ -77,6 +82,7 @@ class LbfgsState(NamedTuple):
     converged: bool = False
     stuck: bool = False
     separated: bool = False
+    margins: Margins | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +91,8 @@ class Lbfgs:
 
     A pass looks at the full step. Where its length is a guess, as there is nothing to remember or
     the full step was too long, a pass looks at several lengths at once and takes the best. A fit
-    that comes from a sample brings its memory along, so that it seldom has to guess.
+    that comes from a sample brings its memory along, so that it seldom has to guess. H begins with
+    a number, or with the inverse of what the start tells about the curvature every few steps.
 
     D. C. Liu & J. Nocedal 1989, "On the limited memory BFGS method for large scale optimization",
     Mathematical Programming 45.
@@ -154,7 +161,8 @@ class Lbfgs:
         if np.isfinite(state.value):
             change = (gradient - state.gradient).ravel()
             learned = _remember(learned, (theta - state.theta).ravel(), change)
-        direction = _direction(gradient.ravel(), learned).reshape(theta.shape)
+        margins = self._margins(state, theta)
+        direction = _direction(gradient, learned, margins)
         promise = float(np.vdot(gradient, direction))
         violation = self.objective.violation(theta, evaluation)
         separated = evaluation.separated and not self.objective.is_penalised
@@ -163,7 +171,7 @@ class Lbfgs:
             theta,
             gradient,
             direction,
-            (1.0,) if learned else FIRST_SHARES,
+            (1.0,) if learned or margins else FIRST_SHARES,
             learned,
             evaluation.value,
             violation,
@@ -172,7 +180,14 @@ class Lbfgs:
             converged,
             stuck=separated or (not converged and -promise <= FLAT * abs(evaluation.value)),
             separated=separated,
+            margins=margins,
         )
+
+    def _margins(self, state: LbfgsState, theta: Array) -> Margins | None:
+        """Look at about the curvature, first and every few steps."""
+        if self.start.margins is None or state.n_iter % STEPS_BETWEEN > 0:
+            return state.margins
+        return self.start.margins(theta) or state.margins
 
 
 def _trials(state: LbfgsState) -> list[Array]:
@@ -191,17 +206,21 @@ def _remember(learned: tuple[Learned, ...], step: Array, change: Array) -> tuple
     return (*learned, Learned(step, change, bend))[-KEPT:]
 
 
-def _direction(gradient: Array, learned: tuple[Learned, ...]) -> Array:
+def _direction(gradient: Array, learned: tuple[Learned, ...], margins: Margins | None) -> Array:
     """Return minus the gradient times the inverse curvature, by the two loops of the paper."""
-    direction, shares = -gradient, []
-    if not learned:
-        return direction
+
+    def first(flat: Array) -> Array:
+        return flat if margins is None else margins.solve(flat.reshape(gradient.shape)).ravel()
+
+    direction, shares = -gradient.ravel(), []
     for step, change, bend in reversed(learned):
         shares.append(float(step @ direction) / bend)
         direction = blas.daxpy(change, direction, a=-shares[-1])  # in place
-    newest = learned[-1]
-    direction *= newest.bend / float(newest.change @ newest.change)
+    direction = first(direction)
+    if learned:
+        newest = learned[-1]
+        direction *= newest.bend / float(newest.change @ first(newest.change))
     for step, change, bend in learned:
         share = shares.pop() - float(change @ direction) / bend
         direction = blas.daxpy(step, direction, a=share)
-    return direction
+    return direction.reshape(gradient.shape)

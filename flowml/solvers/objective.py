@@ -1,5 +1,6 @@
 """What a linear model minimises: a mean loss and a penalty, over columns in comparable units."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -53,6 +54,8 @@ class Start(NamedTuple):
         From which a solver of the same kind takes what it has learned of the curvature.
     rows : int
         Of that sample, where it tells the curvature of each column: 0 where columns may be rare.
+    margins : callable ``theta -> Margins or None``, or None
+        Tells about what the curvature is at a point, for solvers that make none.
     """
 
     theta: Array
@@ -60,6 +63,7 @@ class Start(NamedTuple):
     ceiling: float
     learned: Any = None
     rows: int = 0
+    margins: Callable[[Array], Any] | None = None
 
     def misleads(self, value: float) -> bool:
         """Tell from the objective at `theta` whether to start otherwise."""
