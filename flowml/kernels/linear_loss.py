@@ -79,7 +79,7 @@ class Target(NamedTuple):
         if self.offset is None:
             return 0.0
         assert rows.y is not None
-        column = rows.y.reshape(len(rows.y), -1)[:, [self.offset.column]]
+        column = rows.y[:, [self.offset.column]]
         return np.log(column) if self.offset.logarithm else column
 
 
