@@ -18,7 +18,7 @@ from flowml.codes.peeling import Peeling
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
 from flowml.codes.uncoded import Uncoded
 
-PARTS = [
+PARTS: list[tuple[Any, int]] = [
     (Uncoded(1, 1), 0),
     (Uncoded(3, 7), 0),
     (FractionalRepetition(4, 4, s=1), 1),
@@ -26,8 +26,10 @@ PARTS = [
     (FractionalRepetition(6, 6, s=2), 2),
     (FractionalRepetition(8, 2, s=3), 3),
 ]
-CYCLIC = [(CyclicRepetition(n, s), s) for s in (1, 2) for n in range(s + 1, 9)]
-BLOCKS = [
+CYCLIC: list[tuple[Any, int]] = [
+    (CyclicRepetition(n, s), s) for s in (1, 2) for n in range(s + 1, 9)
+]
+BLOCKS: list[tuple[Any, int]] = [
     (DirectionalDerivativeCode(2, 4, 9, weight=1), 1),
     (DirectionalDerivativeCode(4, 12, 12, weight=3), 1),
     (DirectionalDerivativeCode(5, 7, 11, weight=2), 1),
@@ -36,7 +38,7 @@ BLOCKS = [
     (DirectionalDerivativeCode(7, 14, 15, weight=2, s=2, seed=3), 2),
     (DirectionalDerivativeCode(7, 7, 7, weight=1, s=3), 3),
 ]
-APPROXIMATE = [
+APPROXIMATE: list[tuple[Any, int]] = [
     (IgnoreSlowest(5, 7, k=2), 2),
     (StochasticGradientCoding(6, 12, d=2, k=2), 2),
     (StochasticGradientCoding(6, 12, d=2, k=2, p=1 / 3), 2),
@@ -359,7 +361,7 @@ def test_stochastic_gradient_coding_errs_as_published(d: int, p: float):
     parts = np.random.default_rng(0).standard_normal((600, 3)) + 2.0
     gradient, found, exactly = parts.sum(axis=0), [], []
     for seed in range(n_codes):
-        code = StochasticGradientCoding(n, 600, d, p=p, seed=seed)
+        code: Any = StochasticGradientCoding(n, 600, d, p=p, seed=seed)
         found += thinned(code, parts, n_trials)
         coded = code.assignment().coefficients @ parts
         exactly.append(p / (1 - p) * np.square(coded).sum())
@@ -397,7 +399,7 @@ def test_stochastic_gradient_coding_without_a_probability():
 def test_stochastic_gradient_coding_spreads_parts_evenly_and_nearly_pair_wise_balanced():
     overlaps = []
     for seed in range(20):
-        code = StochasticGradientCoding(8, 40, d=3, seed=seed)
+        code: Any = StochasticGradientCoding(8, 40, d=3, seed=seed)
         held = code.assignment().coefficients > 0.0
         assert set(held.sum(axis=0)) == {3}
         assert set(held.sum(axis=1)) == {15}

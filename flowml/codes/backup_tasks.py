@@ -62,7 +62,7 @@ class BackupTasks:
     @property
     def load(self) -> float:
         """That of no code: backups are begun only where they are needed."""
-        return largest_share(self.assignment().parts, self.n_parts)
+        return largest_share(runs(self.n_parts, self.n_workers), self.n_parts)
 
     def assignment(self) -> Assignment:
         """Return runs of parts, and the backups that each worker holds."""

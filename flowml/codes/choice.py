@@ -1,6 +1,7 @@
 """The choice of a code: from how long the workers took, and only where it pays."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.codes.uncoded import Uncoded
 from flowml.kernels.rows import Array
 
-N_DRAWS = 2000
+N_DRAWS = 1000
 AT_LEAST_SLOWER = 2.0
 """A worker that was never waited for is taken to need so many times what it was given."""
 
@@ -49,12 +50,18 @@ class Model(NamedTuple):
     usual: Array
     delays: Delays
 
-    def draws(self, seed: int) -> Array:
-        """Draw times of shape (N_DRAWS, n_workers); each worker's are spread evenly."""
-        random = np.random.default_rng(seed)
-        ranks = np.tile(np.arange(N_DRAWS)[:, None], len(self.usual))
-        levels = (random.permuted(ranks, axis=0) + 0.5) / N_DRAWS
-        return self.usual * self.delays.quantiles(levels)
+    def draws(self) -> Array:
+        """Return times of shape (N_DRAWS, n_workers), the same for the same model."""
+        return self.usual * self.delays.quantiles(even_levels(len(self.usual)))
+
+
+@lru_cache(maxsize=8)
+def even_levels(n_workers: int) -> Array:
+    """Draw shares of shape (N_DRAWS, n_workers), spread evenly in each column."""
+    ranks = np.tile(np.arange(N_DRAWS)[:, None], n_workers)
+    levels = (np.random.default_rng(0).permuted(ranks, axis=0) + 0.5) / N_DRAWS
+    levels.flags.writeable = False
+    return levels
 
 
 class Choice(NamedTuple):
@@ -187,9 +194,9 @@ def modelled(times: PassTimes) -> Model:
     return Model(np.where(known, usual, given), fitted(relative if len(relative) else np.ones(1)))
 
 
-def expected_times(codes: tuple[Code, ...], model: Model, seed: int = 0) -> tuple[float, ...]:
+def expected_times(codes: tuple[Code, ...], model: Model) -> tuple[float, ...]:
     """Return the mean time of a pass under each code, from the same draws for all."""
-    draws = model.draws(seed)
+    draws = model.draws()
     return tuple(float(code.wait(draws * code.load).mean()) for code in codes)
 
 
