@@ -55,6 +55,8 @@ from flowml.linear_model import (
     Ridge,
     RidgeClassifier,
     RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
     TweedieRegressor,
 )
 from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
@@ -133,6 +135,9 @@ class EstimatorRow:
         Makes y of that of `make_data`: labels for a classifier, say.
     sparse : bool
         Whether it takes CSR.
+    in_the_mean : str or None
+        Why blocks and repeated rows change what is learned, where they do: the laws of weights and
+        of blocks then hold of the score only.
     make_for_checks : callable, optional
         Returns the estimator for scikit-learn's checks, whose data are others, if `make` can't.
     expected_failed_checks : dict of str to str
@@ -145,6 +150,7 @@ class EstimatorRow:
     with_y: bool = False
     target: Callable[[np.ndarray], np.ndarray] = np.asarray
     sparse: bool = True
+    in_the_mean: str | None = None
     make_for_checks: Callable[[], Any] | None = None
     expected_failed_checks: dict[str, str] = field(default_factory=dict)
 
@@ -412,6 +418,8 @@ WEIGHTS_ARE_SPLIT = dict.fromkeys(
     "a row that is there twice may be tested in one split and trained on in another",
 )
 
+EPOCHS_STEP_BY_STEP = "an epoch steps from row to row, on each block by itself"
+
 ESTIMATORS = [
     EstimatorRow("LinearRegression", LinearRegression, ("coef_", "intercept_"), with_y=True),
     EstimatorRow("Ridge", lambda: Ridge(alpha=2.0), ("coef_", "intercept_"), with_y=True),
@@ -574,6 +582,23 @@ ESTIMATORS = [
         ("coef_", "intercept_"),
         with_y=True,
         make_for_checks=lambda: LinearSVR(loss="squared_epsilon_insensitive"),
+    ),
+    EstimatorRow(
+        "SGDClassifier, three classes",
+        lambda: SGDClassifier("modified_huber", max_iter=4, tol=1e-9, random_state=0),
+        ("coef_", "intercept_", "classes_"),
+        with_y=True,
+        target=three_classes,
+        in_the_mean=EPOCHS_STEP_BY_STEP,
+        make_for_checks=lambda: SGDClassifier(random_state=0),
+    ),
+    EstimatorRow(
+        "SGDRegressor",
+        lambda: SGDRegressor("huber", epsilon=1.0, max_iter=4, tol=1e-9, random_state=0),
+        ("coef_", "intercept_"),
+        with_y=True,
+        in_the_mean=EPOCHS_STEP_BY_STEP,
+        make_for_checks=lambda: SGDRegressor(random_state=0),
     ),
     EstimatorRow(
         "KMeans",

@@ -26,6 +26,12 @@ N_ROWS = 240
 
 folds = pytest.mark.parametrize("row", FOLDS, ids=lambda row: row.name)
 estimators = pytest.mark.parametrize("row", ESTIMATORS, ids=lambda row: row.name)
+exact = pytest.mark.parametrize(
+    "row", [row for row in ESTIMATORS if row.in_the_mean is None], ids=lambda row: row.name
+)
+in_the_mean = pytest.mark.parametrize(
+    "row", [row for row in ESTIMATORS if row.in_the_mean is not None], ids=lambda row: row.name
+)
 cuts = st.lists(st.integers(0, N_ROWS), max_size=12).map(sorted)
 quickly = settings(max_examples=12, deadline=None)
 
@@ -194,7 +200,7 @@ def chunked(*arrays: np.ndarray, sizes: Sequence[int], known: bool = True) -> li
     return result
 
 
-@estimators
+@exact
 @quickly
 @given(bounds=cuts, known=st.booleans())
 def test_blocks_dont_matter(row: EstimatorRow, bounds: list[int], known: bool) -> None:
@@ -215,12 +221,27 @@ def test_kinds_of_blocks_give_one_model(row: EstimatorRow) -> None:
         assert_equal_models(expected, fit(row, sp.csr_array(X), y, weight))
 
 
-@estimators
+@exact
 def test_weights_are_repetitions(row: EstimatorRow) -> None:
     X, y, weight = row.data(N_ROWS)
     times = weight.astype(int)
     repeated = fit(row, np.repeat(X, times, axis=0), np.repeat(y, times))
     assert_equal_models(repeated, fit(row, X, y, weight))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@in_the_mean
+def test_blocks_and_repetitions_matter_little(row: EstimatorRow) -> None:
+    X, y, weight = row.data(2000)
+    times = weight.astype(int)
+    repeated = row.make().fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    models = [row.make().fit(X, y, sample_weight=weight), repeated]
+    for sizes in ([500] * 4, [1, 0, 1499, 500], [100] * 20):
+        lazy = chunked(X, y, weight, sizes=sizes)
+        models.append(row.make().fit(lazy[0], lazy[1], sample_weight=lazy[2]))
+    scores = [model.score(X, y, sample_weight=weight) for model in models]
+    assert np.ptp(scores) < 0.02
+    assert min(scores) > 0.5
 
 
 @estimators

@@ -66,6 +66,7 @@ class LinearPredictor(PassEstimator):
     random_state: Any
     _described: Described
     _remedy = "set a finite C"
+    _is_batch = False
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
@@ -211,6 +212,8 @@ class LinearPredictor(PassEstimator):
         check_random_state(self.random_state)
 
     def _warn(self, minimum: Minimum) -> None:
+        if self._is_batch:  # one epoch of many isn't meant to converge
+            return
         names = names_of_coefficients(self)
         if minimum.converged:
             self._warn_of_collinear(minimum, names)

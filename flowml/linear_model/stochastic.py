@@ -48,7 +48,6 @@ class StochasticPredictor(LinearPredictor):
     average: bool
     loss: str
     solver = "sgd"
-    _is_batch = False
     _epochs = 0
 
     def _one_epoch(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> Self:
@@ -115,10 +114,6 @@ class StochasticPredictor(LinearPredictor):
     def _adopt(self, minimum: Minimum, dtype: Any) -> None:
         super()._adopt(minimum, dtype)
         self.n_iter_ = minimum.n_iter
-
-    def _warn(self, minimum: Minimum) -> None:
-        if not self._is_batch:
-            super()._warn(minimum)
 
     def _check(self, dataset: Dataset) -> None:
         super()._check(dataset)

@@ -217,7 +217,8 @@ def longest_step(objective: Objective, sample: Block, theta: Array) -> float:
         step = (v / scale)[:, np.newaxis]
         eta = X @ step - center @ step
         weighted = share[:, np.newaxis] * eta
-        v = ((X.T @ weighted)[:, 0] - center * weighted.sum()) / scale
+        with np.errstate(over="ignore", invalid="ignore"):  # the next pass names what isn't finite
+            v = ((X.T @ weighted)[:, 0] - center * weighted.sum()) / scale
         length = float(np.linalg.norm(v))
         if length == 0.0:
             break
