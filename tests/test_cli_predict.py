@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 import flowml
 from flowml.cli.main import flowml as command
-from flowml.linear_model import LinearRegression
+from flowml.linear_model import LinearRegression, Ridge
 from flowml.preprocessing import MinMaxScaler
 
 RNG = np.random.default_rng(1)
@@ -116,3 +116,22 @@ def test_missing_models_and_columns_are_named() -> None:
     result = run("predict", "--model", "empty", "--data", "rows-0.parquet", "--out", "predictions")
     assert result.exit_code == 1
     assert "there is no saved model at empty/model.skops" in result.stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "dictionary.parquet"])
+def test_columns_of_labels_are_named_once_or_come_with_the_file(ending: str) -> None:
+    table = ROWS[["a", "y"]].assign(kind=np.where(ROWS.b > 0, "up", "down"))
+    data = f"labels.{ending}"
+    if ending == "csv":
+        table.to_csv(data, index=False)
+    else:
+        kind = "category" if ending.startswith("dictionary") else str
+        table.astype({"kind": kind}).to_parquet(data, index=False)
+    named = [] if ending.startswith("dictionary") else ["--categorical", "kind"]
+    words = ["--estimator", "linear_model.Ridge", "--target", "y", "--data", data, "--out", "model"]
+    result = run("fit", *words, *named)
+    assert result.exit_code == 0, result.output
+    assert predict(data=data).exit_code == 0
+    found = pd.read_parquet("predictions")["prediction"]
+    X = table[["a", "kind"]].astype({"kind": "category"})
+    np.testing.assert_allclose(found, Ridge().fit(X, table["y"]).predict(X))

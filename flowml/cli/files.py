@@ -17,6 +17,7 @@ def open_data(
     target: Any = None,
     weight: str | None = None,
     features: Sequence[str] | None = None,
+    categorical: Sequence[str] | None = None,
 ) -> Dataset:
     """Open Parquet, CSV, Zarr or ``.npy`` as a lazy dataset.
 
@@ -28,18 +29,21 @@ def open_data(
         Columns; paths of arrays for Zarr and ``.npy``.
     features : sequence of str, optional
         Columns, which only Parquet and CSV have.
+    categorical : sequence of str, optional
+        Columns of labels, beside Parquet's dictionaries, which are so without being named.
 
     Raises
     ------
     ValueError
-        If the kind can't be told from the name, or features are given for arrays.
+        If the kind can't be told from the name, or columns are named for arrays.
     """
     suffix = ending(paths if isinstance(paths, str) else paths[0])
     if suffix in TABLES:
         read = getattr(flowml, TABLES[suffix])
-        return read(paths, target=target, weight=weight, features=features)
-    if features is not None:
-        raise ValueError(f"{suffix} files hold arrays without column names: leave features out")
+        return read(paths, target=target, weight=weight, features=features, categorical=categorical)
+    for name, columns in (("features", features), ("categorical", categorical)):
+        if columns is not None:
+            raise ValueError(f"{suffix} files hold arrays without column names: leave {name} out")
     return getattr(flowml, ARRAYS[suffix])(paths, target=target, weight=weight)
 
 

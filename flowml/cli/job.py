@@ -13,6 +13,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "data": (str, list),
     "target": (str, list),
     "features": (list,),
+    "categorical": (list,),
     "workers": (int,),
     "checkpoint_seconds": (int, float),
     "params": (dict,),
@@ -46,6 +47,8 @@ class Job:
         Column of sample weights; for ``.npy`` and Zarr the path of the array that holds them.
     features : list of str, optional
         Columns to learn from; by default all but the target and the weight.
+    categorical : list of str, optional
+        Columns of labels; a Parquet column that is a dictionary is one without being named.
     test_data : str or list of str, optional
         Held-out rows for the score.
     scheduler : str, optional
@@ -66,6 +69,7 @@ class Job:
     target: Any = None
     weight: str | None = None
     features: list[str] | None = None
+    categorical: list[str] | None = None
     test_data: Any = None
     scheduler: str | None = None
     workers: int | None = None

@@ -41,6 +41,12 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"What to learn from, by default all the other columns; {MANY}.",
         ),
         click.option(
+            "--categorical",
+            multiple=True,
+            metavar="COLUMNS",
+            help=f"Columns of labels, where Parquet doesn't say so; {MANY}.",
+        ),
+        click.option(
             "--test-data", multiple=True, metavar="PATH", help="Held-out rows for the score."
         ),
         click.option("--out", metavar="FOLDER", help="Where the model goes."),
@@ -84,6 +90,7 @@ def job_of(job_file: Path | None, flags: dict[str, Any]) -> Job:
         "params": dict(parse_parameter(text) for text in flags["params"]),
         "target": one_or_many(_split(flags["target"])),
         "features": _split(flags["features"]),
+        "categorical": _split(flags["categorical"]),
         "data": one_or_many(list(flags["data"])),
         "test_data": one_or_many(list(flags["test_data"])),
     }

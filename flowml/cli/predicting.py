@@ -43,7 +43,10 @@ def predict_files(model_folder: Path, data: Any, out: Path, overwrite: bool = Fa
     model = load_model(model_folder)
     check_free(out, overwrite)
     names = getattr(model, "feature_names_in_", None)
-    dataset = open_data(data, features=None if names is None else list(names))
+    labels = model.encoding_.names if hasattr(model, "encoding_") else ()
+    dataset = open_data(
+        data, features=None if names is None else list(names), categorical=list(labels) or None
+    )
     columns, blocks = predictions(model, dataset, targets_of(model_folder))
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)

@@ -19,7 +19,8 @@ def prepare(job: Job) -> tuple[Any, Dataset, Dataset | None]:
     estimator = make_estimator(job.estimator, job.params)
     if estimator.needs.target and job.target is None:
         raise ValueError(f"{job.estimator} predicts something: say which column with --target")
-    dataset = open_data(job.data, job.target, job.weight, job.features)
+    columns = (job.target, job.weight, job.features, job.categorical)
+    dataset = open_data(job.data, *columns)
     if job.test_data is None:
         return estimator, dataset, None
-    return estimator, dataset, open_data(job.test_data, job.target, job.weight, job.features)
+    return estimator, dataset, open_data(job.test_data, *columns)
