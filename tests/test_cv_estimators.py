@@ -4,6 +4,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn import linear_model as peers
@@ -262,6 +263,69 @@ def test_the_fits_of_logistic_regression_cv_are_those_of_separate_runs() -> None
     assert model.n_passes_ <= 12
     refit = LogisticRegression(C=model.C_, l1_ratio=model.l1_ratio_, tol=1e-10).fit(X, y)
     np.testing.assert_allclose(model.coef_, refit.coef_, atol=1e-7)
+
+
+def test_without_a_refit_the_best_of_each_split_are_averaged() -> None:
+    X, y = make_labels()
+    options: dict[str, Any] = {"Cs": [0.001, 0.1, 10.0], "cv": 4, "scoring": "neg_log_loss"}
+    options |= {"l1_ratios": (0.0,), "refit": False, "tol": 1e-10}
+    model = LogisticRegressionCV(**options).fit(X, y)
+    peer = peers.LogisticRegressionCV(**options, max_iter=10_000, use_legacy_attributes=False).fit(
+        X, y
+    )
+    assert (model.C_, model.l1_ratio_) == pytest.approx((peer.C_, peer.l1_ratio_))
+    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.intercept_, peer.intercept_, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(model.predict(X), peer.predict(X))
+    with pytest.raises(ValueError, match="refit=True"):
+        model.summary()
+
+
+def test_without_a_refit_shares_of_absolute_values_are_averaged_too() -> None:
+    X, y = make_labels()
+    ratios, costs = [0.0, 0.5, 1.0], [0.01, 0.1]
+    model = LogisticRegressionCV(Cs=costs, l1_ratios=ratios, cv=3, refit=False).fit(X, y)
+    best = [np.unravel_index(one.argmax(), one.shape) for one in model.scores_]
+    assert model.l1_ratio_ == pytest.approx(np.mean([ratios[i] for i, _ in best]))
+    assert pytest.approx(np.mean([costs[j] for _, j in best])) == model.C_
+    coef = np.mean([path[place] for path, place in zip(model.coefs_paths_, best, strict=True)], 0)
+    np.testing.assert_allclose(model.coef_, coef[:, :-1])
+    np.testing.assert_allclose(model.intercept_, coef[:, -1])
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_categorical_columns_are_those_of_the_one_hot_matrix(refit: bool) -> None:
+    X, y = make_labels(n_rows=3_000)
+    kinds = np.random.default_rng(3).choice(["red", "green", "blue"], len(X))
+    frame = pd.DataFrame(X).rename(columns=str).assign(kind=pd.Categorical(kinds))
+    hot = np.column_stack([X, *(kinds == kind for kind in ("blue", "green", "red"))])
+    options: dict[str, Any] = {"Cs": [0.001, 0.1], "cv": 3, "tol": 1e-9, "refit": refit}
+    model = LogisticRegressionCV(**options).fit(frame, y)
+    dense = LogisticRegressionCV(**options).fit(hot, y)
+    np.testing.assert_allclose(model.coefs_paths_, dense.coefs_paths_, atol=1e-6)
+    np.testing.assert_allclose(model.coef_, dense.coef_, atol=1e-6)
+    np.testing.assert_array_equal(model.scores_, dense.scores_)
+    np.testing.assert_array_equal(model.predict(frame), dense.predict(hot))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_curvatures_of_a_sample_lead_to_the_minimum(
+    weighted: bool, n_classes: int, shuffle: bool
+) -> None:
+    X, y = make_labels(n_classes, n_rows=60_000)
+    weight = np.random.default_rng(2).random(len(X)) if weighted else None
+    cv = peer_splits.StratifiedKFold(3, shuffle=shuffle, random_state=0 if shuffle else None)
+    options: dict[str, Any] = {"tol": 1e-8, "class_weight": "balanced" if weighted else None}
+    model = LogisticRegressionCV(Cs=[0.001, 1.0], l1_ratios=[0.0, 0.5], cv=cv, **options)
+    model.fit(X, y, sample_weight=weight)
+    assert "curvature" in set(model.history_["stage"])
+    train, _ = next(iter(cv.split(X, y)))
+    for i, ratio in enumerate([0.0, 0.5]):
+        alone = LogisticRegression(C=0.001, l1_ratio=ratio, **options)
+        alone.fit(X[train], y[train], None if weight is None else weight[train])
+        np.testing.assert_allclose(model.coefs_paths_[0, i, 0, :, :-1], alone.coef_, atol=1e-6)
 
 
 def test_many_rows_take_few_passes() -> None:

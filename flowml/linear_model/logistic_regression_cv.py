@@ -1,5 +1,6 @@
 """Logistic regression whose penalty is chosen by cross-validation."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -28,6 +29,7 @@ from flowml.linear_model.minimising import (
     work_of,
 )
 from flowml.linear_model.solver_choice import SOLVERS, choose_solver
+from flowml.linear_model.summary import LinearSummary
 from flowml.linear_model.survey import Survey, sample_seed
 from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
@@ -225,6 +227,24 @@ class LogisticRegressionCV(LogisticRegression):
         check_is_fitted(self)
         return self._best.to_sklearn()
 
+    def summary(
+        self, X: Any = None, y: Any = None, sample_weight: Any = None, **options: Any
+    ) -> LinearSummary:
+        """Return the summary of the fit on all rows, as `LogisticRegression` does.
+
+        Raises
+        ------
+        ValueError
+            As there, or if there is no such fit.
+        """
+        check_is_fitted(self)
+        if not self.refit:
+            raise ValueError(
+                "LogisticRegressionCV(refit=False) averages fits, which have no common standard "
+                "errors: fit with refit=True, or LogisticRegression with the C chosen"
+            )
+        return super().summary(X, y, sample_weight, **options)
+
     def _learning(
         self, schema: Schema, n_rows: int | None, describe: bool = True
     ) -> Procedure[None]:
@@ -247,7 +267,7 @@ class LogisticRegressionCV(LogisticRegression):
         if self.refit:
             yield from self._refit(looks[0], schema, found)
         else:
-            self._average(schema.dtype)
+            self._average(fits[0].estimator, schema.dtype)
 
     def _look(self, splits: Splits, schema: Schema, n_rows: int | None) -> Procedure[list[Survey]]:
         """Look at all rows and, with the same sample, at each split's, in one pass."""
@@ -358,7 +378,7 @@ class LogisticRegressionCV(LogisticRegression):
         """Fit to all rows, from the middle of what the splits have found."""
         best = self._model(self.l1_ratio_, self.C_)
         best.random_state = sample_seed(self.random_state)
-        best.n_features_in_ = self.n_features_in_
+        self._name_features(best)
         objective = self._objective(best, survey, schema)
         place = self._grid().index((self.l1_ratio_, self.C_))
         warm = np.mean([one.theta for one in found[place :: len(self._grid())]], axis=0)
@@ -368,7 +388,7 @@ class LogisticRegressionCV(LogisticRegression):
         best._take(minimum, schema)
         self._adopt_best(best)
 
-    def _average(self, dtype: Any) -> None:
+    def _average(self, model: LogisticRegression, dtype: Any) -> None:
         """Take the mean of the splits' best fits."""
         flat = self.scores_.reshape(len(self.scores_), -1)
         best = flat.argmax(axis=1)
@@ -376,11 +396,10 @@ class LogisticRegressionCV(LogisticRegression):
         self.C_, self.l1_ratio_ = float(costs[best].mean()), float(ratios[best].mean())
         paths = self.coefs_paths_.reshape(*flat.shape, *self.coefs_paths_.shape[3:])
         coef = paths[np.arange(len(flat)), best].mean(axis=0)
-        mean = self._model(self.l1_ratio_, self.C_)
+        mean = copy.copy(model).set_params(C=self.C_, l1_ratio=self.l1_ratio_)
         intercept = coef[:, -1] if self.fit_intercept else np.zeros(len(coef))
         mean.coef_ = coef[:, :-1] if self.fit_intercept else coef
         mean.coef_, mean.intercept_ = mean.coef_.astype(dtype), intercept.astype(dtype)
-        mean.classes_, mean.n_features_in_ = self.classes_, self.n_features_in_
         self._adopt_best(mean)
 
     def _solver_name(self, objective: Objective, survey: Survey) -> str:
@@ -395,7 +414,7 @@ class LogisticRegressionCV(LogisticRegression):
             if trial.objective.loss.shift_invariant:
                 intercept = intercept - intercept.mean()
             trial.model.coef_, trial.model.intercept_ = coef, intercept
-            trial.model.n_features_in_ = self.n_features_in_
+            self._name_features(trial.model)
         if trials[0].objective.encoding is not None:
             return [Fit(trial.model, tests[trial.subset.split]) for trial in trials]
         size = len(self._grid())
@@ -416,7 +435,6 @@ class LogisticRegressionCV(LogisticRegression):
             coefs = [
                 np.column_stack([fit.estimator.coef_, fit.estimator.intercept_]) for fit in fits
             ]
-        self.classes_ = fits[0].estimator.classes_
         self.scores_ = scores
         self.coefs_paths_ = np.array(coefs).reshape(*scores.shape, *coefs[0].shape)
         self.n_iter_ = np.array([one.n_iter for one in found]).reshape(scores.shape)
@@ -425,9 +443,15 @@ class LogisticRegressionCV(LogisticRegression):
         ratio, cost = np.unravel_index(mean.argmax(), mean.shape)
         self.l1_ratio_, self.C_ = float(self.l1_ratios_[ratio]), float(self.Cs_[cost])
 
+    def _name_features(self, model: LogisticRegression) -> None:
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(model, name, getattr(self, name))
+
     def _adopt_best(self, best: LogisticRegression) -> None:
         """Take what the fit on all rows has learned."""
         parameters = best.get_params()
+        vars(self).pop("encoding_", None)
         for name, value in vars(best).items():
             if name not in parameters and name != "n_iter_":
                 setattr(self, name, value)
@@ -470,6 +494,13 @@ class LogisticRegressionCV(LogisticRegression):
         for ratio, cost in self._grid():
             self._model(ratio, cost)._check(dataset)
         check_random_state(self.random_state)
+        drop = "auto" if self.categorical is None else self.categorical.drop
+        free = np.isinf(self._costs())
+        if dataset.schema.categorical and drop == "auto" and free.any() and not free.all():
+            raise ValueError(
+                f"LogisticRegressionCV(Cs={self.Cs!r}): with and without a penalty categorical "
+                "columns enter differently: say how by categorical=CategoricalEncoding(drop=...)"
+            )
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
