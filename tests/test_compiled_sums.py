@@ -1,6 +1,7 @@
 """Sums over dense rows in compiled loops: against NumPy's, and against wider arithmetic."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -175,5 +176,6 @@ def _by_columns(X: Array, y: Array, weight: Array) -> Block:
 
 
 def _assert_same(found: LossSums, expected: LossSums) -> None:
-    for one, other in zip(found, expected, strict=True):
+    pairs: Any = zip(found, expected, strict=True)
+    for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-11)
