@@ -14,9 +14,11 @@ from flowml.kernels.one_hot import Encoding
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
-from flowml.linear_model.linear_regressor import LinearRegressor
+from flowml.linear_model.linear_output import LinearOutput
 from flowml.linear_model.minimising import Minimum
 from flowml.linear_model.survey import Survey
+from flowml.linear_model.with_kinks import WithKinks
+from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
 from flowml.losses.huber import HuberLoss, spread
 from flowml.losses.loss import Loss
 from flowml.parameters import check_number
@@ -27,7 +29,7 @@ LEAST_SCALE = 1e-8
 """Of the target's spread: a scale below this is taken for an exact fit."""
 
 
-class HuberRegressor(LinearRegressor):
+class HuberRegressor(LinearOutput, WithKinks):
     r"""Least squares for errors of up to ε scales, absolute errors beyond; ridge penalty.
 
     Finds the coefficients b, the intercept a and the scale :math:`\sigma > 0` that minimise
@@ -38,11 +40,15 @@ class HuberRegressor(LinearRegressor):
     with :math:`H_\epsilon(z) = z^2` for :math:`|z| < \epsilon` and
     :math:`2 \epsilon |z| - \epsilon^2` beyond. Scale and intercept aren't penalised.
 
+    With :math:`\epsilon = 1` no scale is too small: the infimum, at :math:`\sigma = 0`, is that of
+    :math:`2 \sum_i w_i |y_i - x_i b - a| + \alpha \|b\|^2`, and is found as a quantile
+    regression's is.
+
     Parameters
     ----------
     epsilon : float, default=1.35
         At least 1. At 1.35 the estimate is 95 % as efficient as least squares where errors are
-        normal; at 1 it is the most robust.
+        normal; at 1 it is the most robust: the least absolute deviations.
     max_iter : int, default=100
         Most passes after the first.
     alpha : float, default=0.0001
@@ -50,9 +56,11 @@ class HuberRegressor(LinearRegressor):
     warm_start : bool, default=False
         Start from the coefficients of the fit before.
     fit_intercept : bool, default=True
-    solver : {"auto", "newton"}, default="auto"
+    solver : {"auto", "newton", "lbfgs"}, default="auto"
+        No matter for an `epsilon` of 1.
     tol : float, default=1e-5
-        Stop where the steepest way down, without unit, is at most this.
+        Stop where the steepest way down, without unit, is at most this; for an `epsilon` of 1 where
+        the objective is above its minimum by at most this share.
     random_state : int, RandomState or None, default=None
         Draws the sample that the solver starts on; None is a fixed seed.
 
@@ -61,7 +69,7 @@ class HuberRegressor(LinearRegressor):
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     scale_ : float
-        σ.
+        σ; 0 for an `epsilon` of 1.
     outliers_ : bool array of shape (n_rows,)
         The training rows whose error is larger than :math:`\epsilon \sigma`; for lazy X a lazy
         Dask array, which reads X again when it is computed, and which isn't pickled with the
@@ -154,29 +162,41 @@ class HuberRegressor(LinearRegressor):
         return state
 
     def _loss(self, survey: Survey) -> Loss:
+        self._least = 0.0
+        if self._is_absolute:
+            return self._assumed_loss()
         assert survey.sample.y is not None
         assert survey.sample.weight is not None
         self._least = LEAST_SCALE * spread(survey.sample.y, survey.sample.weight)
         return HuberLoss(float(self.epsilon), self._least)
 
     def _assumed_loss(self) -> Loss:
+        if self._is_absolute:
+            return EpsilonInsensitiveLoss(0.0)  # half of the objective
         return HuberLoss(float(self.epsilon), LEAST_SCALE)
 
     def _penalty(self, survey: Survey) -> ElasticNet:
-        return ElasticNet(l2=2.0 * self.alpha / survey.weight)
+        return ElasticNet(l2=(1.0 if self._is_absolute else 2.0) * self.alpha / survey.weight)
+
+    @property
+    def _is_absolute(self) -> bool:
+        return bool(self.epsilon == 1.0)
 
     def _adopt(self, minimum: Minimum, dtype: Any) -> None:
         super()._adopt(minimum, dtype)
-        self.scale_ = float(minimum.intercept[1])
+        self.scale_ = 0.0 if self._is_absolute else float(minimum.intercept[1])
 
     def _warm_parameters(self, objective: Objective) -> Array | None:
         if not hasattr(self, "coef_") or len(self.coef_) != len(objective.center):
             return None
+        if self._is_absolute:
+            return super()._warm_parameters(objective)
         coef = np.stack([self.coef_, np.zeros_like(self.coef_)]).astype(np.float64)
         return objective.parameters(coef, np.array([self.intercept_, self.scale_]))
 
     def _warn(self, minimum: Minimum) -> None:
-        if minimum.intercept[1] > self._least:  # else the fit is exact, and rounding remains
+        is_met = not self._is_absolute and minimum.intercept[1] <= self._least
+        if not is_met:  # else rounding remains
             super()._warn(minimum)
 
     def _outliers(self, dataset: Dataset) -> Any:
