@@ -132,9 +132,14 @@ def reference(name: str, penalty: Penalty, data: tuple[Array, Array, Array]) -> 
     return float(found.fun)
 
 
-def in_blocks(X: Array, y: Array, weight: Array) -> list[Block]:
-    """Cut rows into uneven blocks, one of them empty."""
-    edges = [0, 120, 120, 200, len(X)]
+EDGES = {"one block": [], "many blocks": list(range(20, 300, 20)), "CSR": [120, 120, 200]}
+
+
+def in_blocks(X: Array, y: Array, weight: Array, kind: str = "uneven and empty") -> list[Block]:
+    """Cut rows into blocks; by default they are uneven, and one of them is empty."""
+    edges = [0, *EDGES.get(kind, [120, 120, 200]), len(X)]
+    if kind == "CSR":
+        X = sp.csr_array(X)
     return [Block(X[a:b], y[a:b], weight[a:b], a, i) for i, (a, b) in enumerate(pairwise(edges))]
 
 
@@ -167,6 +172,10 @@ def test_every_loss_and_penalty_is_minimised(solver: str, name: str, penalty: st
     state, objective = solve(name, price, data, solver)
     assert state.converged
     coef, intercept = objective.coefficients(state.theta)
+    for kind in EDGES:  # what is a minimum on some blocks is one on all
+        sums = LOSS_GRADIENT(objective.point(state.theta), in_blocks(*data, kind), {})
+        evaluation = objective.evaluate(sums, state.theta)
+        assert objective.violation(state.theta, evaluation) <= 1.1 * TOL
     flat = np.concatenate([*(np.maximum(s * coef, 0).ravel() for s in (1, -1)), intercept])
     value, gradient = plain_objective(name, price, data)(flat)
     assert value <= reference(name, price, data) + 1e-10
