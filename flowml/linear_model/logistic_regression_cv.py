@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
@@ -275,8 +275,7 @@ class LogisticRegressionCV(LogisticRegression):
         whole = first_look.survey(schema, n_rows, self.fit_intercept, True, seed)
         subsets = [Subset(splits, number, TRAIN) for number in range(splits.n_splits)]
         found = yield from together([whole, *(_labels(subset) for subset in subsets)])
-        survey: Survey = found[0]
-        labels: list[LabelWeights] = found[1:]
+        survey, labels = cast(Survey, found[0]), cast(list[LabelWeights], found[1:])
         check_classes(labels)
         return [survey, *(survey._replace(labels=one) for one in labels)]
 
@@ -451,7 +450,8 @@ class LogisticRegressionCV(LogisticRegression):
     def _adopt_best(self, best: LogisticRegression) -> None:
         """Take what the fit on all rows has learned."""
         parameters = best.get_params()
-        vars(self).pop("encoding_", None)
+        if hasattr(self, "encoding_"):
+            del self.encoding_
         for name, value in vars(best).items():
             if name not in parameters and name != "n_iter_":
                 setattr(self, name, value)
