@@ -10,6 +10,7 @@ from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_
 from flowml.kernels.scratch import scratch
 
 SLICE_ROWS = 1024
+"""Of rows at a time that are multiplied, CSR made dense for it: up to 2,000 columns 16 MB."""
 SMALL_PRODUCT = 1 << 19
 """Multiplications up to which OpenBLAS has kernels for small products (1,000,000, less a margin):
 without copies, and for a few dozen columns three times as fast as its general one."""

@@ -45,8 +45,10 @@ class LogisticRegression(GlmSummary, LinearClassifier):
         By which rows' weights are multiplied, by label; "balanced" gives each class the same
         total weight.
     solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
-        "lbfgs" takes no `l1_ratio`. "auto" is "newton" where the coefficients are few, else "lbfgs"
-        or, with `l1_ratio`, "fista".
+        "lbfgs" takes no `l1_ratio`. "auto" is "newton" where a pass with curvature costs little
+        enough (of dense columns up to about 330; more of few rows), else "lbfgs" or, with
+        `l1_ratio`, "fista". "newton" keeps what `summary()` needs; after another solver it takes
+        the rows, ``summary(X, y)``.
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.
