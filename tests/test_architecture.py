@@ -29,6 +29,7 @@ ROOMS = (
     {"drive"},
     {"linear_model", "svm", "multiclass", "cluster", "preprocessing", "metrics"},
     {"model_selection"},
+    {"simulate"},
     {"report"},
     {"cli"},
 )

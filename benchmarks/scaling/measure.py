@@ -1,0 +1,128 @@
+"""Passes measured on clusters of 1 to 16 processes in this machine."""
+
+import logging
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from distributed import Client, LocalCluster
+
+from flowml.config import Config
+from flowml.data.dataset import Dataset, Part
+from flowml.data.schema import Schema
+from flowml.kernels.fold import Fold
+from flowml.kernels.rows import Array, Block, Rows
+from flowml.runtimes.choose import open_runtime
+from flowml.solvers.solver import Progress
+
+N_WORKERS = (1, 2, 4, 8, 16)
+RUNTIMES = ("dataflow", "allreduce")
+LEAVES = 64
+COLUMNS = 16
+ROW_BYTES = (8 * COLUMNS * LEAVES, 64 << 20)
+SUMMARY_BYTES = (1 << 7, 1 << 17)
+WARM_UPS = 5
+COUNTED = 40
+
+
+class Sum(NamedTuple):
+    """A summary of any size: each worker sends as much as it was asked with, as of a gradient."""
+
+    values: Array
+
+
+def summarise(ask: Array, rows: Rows) -> Sum:
+    """Work that takes a while for each row, and a summary as large as what was asked."""
+    total = sum(float(np.exp(-np.abs(block.X)).sum()) for block in rows)
+    return Sum(ask + total)
+
+
+def merge(left: Sum, right: Sum) -> Sum:
+    """Add up."""
+    return Sum(np.add(left.values, right.values, out=left.values))
+
+
+class Count(NamedTuple):
+    """How many passes there were, and the last summary."""
+
+    n_passes: int
+    values: Array
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Asks the same again and again."""
+
+    summary_bytes: int
+    max_passes: int
+    fold: ClassVar[Fold] = Fold(summarise, merge)
+
+    def init(self) -> Count:
+        return Count(0, np.zeros(self.summary_bytes // 8))
+
+    def ask(self, state: Count) -> Array:
+        return state.values
+
+    def step(self, state: Count, summary: Sum) -> Count:
+        return Count(state.n_passes + 1, summary.values * 1e-9)
+
+    def done(self, state: Count) -> bool:
+        return state.n_passes >= self.max_passes
+
+    def progress(self, state: Count) -> Progress:
+        return Progress(0.0, 0.0)
+
+
+def measure(n_workers: int, counted: int = COUNTED) -> Iterator[dict[str, Any]]:
+    """Start a cluster of processes with a thread each, and yield a record for each kind of pass."""
+    with (
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(n_workers, timeout=120)
+        for row_bytes in ROW_BYTES:
+            dataset = rows(row_bytes)
+            for runtime in RUNTIMES:
+                config = Config(client=client, runtime=runtime)
+                for summary_bytes in SUMMARY_BYTES:
+                    seconds = passes(dataset, config, summary_bytes, counted)
+                    yield {
+                        "runtime": runtime,
+                        "n_workers": n_workers,
+                        "row_bytes": row_bytes,
+                        "summary_bytes": summary_bytes,
+                        "seconds": statistics.median(seconds),
+                        "quartiles": [float(q) for q in np.quantile(seconds, (0.25, 0.75))],
+                        "passes": len(seconds),
+                    }
+
+
+def rows(row_bytes: int) -> Dataset:
+    """Draw rows, in as many blocks as there are leaves: each a leaf whatever its size."""
+    n_rows = row_bytes // (8 * COLUMNS * LEAVES)
+    X = np.random.default_rng(0).normal(size=(LEAVES, n_rows, COLUMNS))
+    blocks = [Block(X[leaf], start=leaf * n_rows, number=leaf) for leaf in range(LEAVES)]
+    parts = tuple(Part(block, n_rows, block.X.nbytes) for block in blocks)
+    return Dataset(Schema(COLUMNS, X.dtype), parts, "NumPy array", lambda: "drawn")
+
+
+def passes(dataset: Dataset, config: Config, summary_bytes: int, counted: int) -> list[float]:
+    """Return the seconds of each pass, as whoever drives the loop sees them."""
+    runtime = open_runtime(dataset, config)
+    try:
+        solver = Repeat(summary_bytes, WARM_UPS + counted)
+        taken = [
+            turn.seconds
+            for advance in runtime.iterate(solver, solver.init())
+            for turn in advance.turns
+        ]
+    finally:
+        runtime.close()
+    return taken[WARM_UPS:]

@@ -1,0 +1,104 @@
+"""Coded passes: nobody waits for those whose answers aren't needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowml.codes.code import Code
+from flowml.codes.uncoded import Uncoded
+from flowml.kernels.rows import Array
+from flowml.simulate.cost_model import CostModel
+from flowml.simulate.engine import run
+from flowml.simulate.jobs import HUB, Jobs
+from flowml.simulate.rows import Shares
+from flowml.simulate.timeline import Timeline
+from flowml.simulate.workload import Workload
+
+GIVES_UP_WITHIN = 0.005
+"""Seconds in which a worker notices that nobody waits for it any more."""
+
+
+def uncoded(n_workers: int) -> Code:
+    """Return no code."""
+    return Uncoded(n_workers, n_workers)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The client calls every worker, and is done as soon as the code has its sum.
+
+    An answer counts when the client has taken it, one after the other. Each is as large as a
+    summary; a worker's rows take as many times longer as the code gives it more of them.
+
+    Parameters
+    ----------
+    code : callable ``n_workers -> Code``
+        By default no code: a gang of which all are waited for.
+    """
+
+    code: Callable[[int], Code] = uncoded
+
+    @property
+    def name(self) -> str:
+        """The code's."""
+        return f"coded: {self.code(12).name}"
+
+    def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
+        """Run passes, all of whose workers begin anew with each."""
+        code = self.code(work.n_workers)
+        load = code.load
+        passes = [_answers(work, costs, slow * load, load) for slow in slowness]
+        times = np.array([timeline.ends[timeline.jobs.passes] for timeline in passes])
+        together = _Together()
+        for timeline, wait in zip(passes, code.wait(times).tolist(), strict=True):
+            together.add(timeline, wait, work, costs)
+        return together.timeline()
+
+
+def _answers(work: Workload, costs: CostModel, slow: Array, load: float) -> Timeline:
+    """Call every worker; its answer, when it is taken, "ends a pass" for it alone."""
+    jobs, shares = Jobs(), Shares(work)
+    started = jobs.add("step", HUB, {"turn": 1.0})
+    for w in range(work.n_workers):
+        message = {"call": 1.0, "wire": work.summary_bytes}
+        asked = jobs.add("send", HUB, message, [started], "message")
+        units = {"call": 1.0} | shares.units(w, float(slow[w]))
+        units["leaf"] *= load
+        rows = jobs.add("rows", w, units, [asked], "message")
+        jobs.end_pass(jobs.add("take", HUB, message, [rows]))
+    return run(jobs, costs)
+
+
+class _Together:
+    """Passes one after the other, each cut off when its code was done."""
+
+    def __init__(self) -> None:
+        self.jobs = Jobs()
+        self.starts: list[Array] = []
+        self.ends: list[Array] = []
+        self.causes: list[Array] = []
+        self.now = 0.0
+
+    def add(self, timeline: Timeline, wait: float, work: Workload, costs: CostModel) -> None:
+        """Add a pass that ends after some seconds, less decoding."""
+        first = len(self.jobs.jobs)
+        needed = timeline.ends <= wait
+        last = int(np.where(needed, timeline.ends, -1.0).argmax())
+        for job in timeline.jobs.jobs:
+            self.jobs.jobs.append(job._replace(after=tuple(first + job for job in job.after)))
+        units = {"merge": 2.0 * work.n_workers * work.summary_bytes}
+        decode = self.jobs.add("decode", HUB, units, [first + last])
+        self.jobs.end_pass(decode)
+        seconds = units["merge"] * costs.merge
+        until = wait + GIVES_UP_WITHIN
+        self.starts += [self.now + np.minimum(timeline.starts, until), np.array([self.now + wait])]
+        self.ends += [self.now + np.minimum(timeline.ends, until), np.array([self.now + wait + seconds])]
+        causes = np.where(timeline.causes < 0, first - 1, first + timeline.causes)
+        self.causes += [causes, np.array([first + last])]
+        self.now += wait + seconds
+
+    def timeline(self) -> Timeline:
+        """Return all of it."""
+        whole = [np.concatenate(parts) for parts in (self.starts, self.ends, self.causes)]
+        return Timeline(self.jobs, *whole)

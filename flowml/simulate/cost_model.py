@@ -1,0 +1,84 @@
+"""The cost model: what each thing that a pass consists of costs, in seconds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from flowml.kernels.rows import Array
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Seconds for each unit of what a pass consists of.
+
+    The defaults are round numbers for processes on one machine; `fitted` takes them from measured
+    passes. A pass takes as long as its critical path, and that is a sum of these.
+
+    Parameters
+    ----------
+    row : float
+        A byte of rows, on a core.
+    leaf : float
+        A call of a kernel, whatever its rows.
+    merge : float
+        A byte of a summary that is made, or merged into another.
+    turn : float
+        What a pass costs whoever drives the loop: asking, and a step.
+    graph : float
+        What a graph costs whatever its size: made by the client, taken in, its result fetched.
+    task : float
+        A task of a graph where the client and the scheduler are: one after the other.
+    run : float
+        A task where it runs.
+    message : float
+        A message from one process to another, while nobody works at it.
+    wire : float
+        A byte of a message, at the one end that has most of them.
+    hop : float
+        A step of a collective, while nobody works at it.
+    hop_work : float
+        A step of a collective, for the processor.
+    hop_byte : float
+        A byte of a step of a collective.
+    part : float
+        Another rank's summary that a rank unpacks.
+    call : float
+        A call of an actor, at each end.
+    cores : int, optional
+        What all processes share; None where each has a core of its own.
+
+    Examples
+    --------
+    >>> CostModel(row=2e-9).row
+    2e-09
+    """
+
+    row: float = 1e-9
+    leaf: float = 1e-5
+    merge: float = 5e-10
+    turn: float = 2e-4
+    graph: float = 1e-2
+    task: float = 5e-4
+    run: float = 1e-3
+    message: float = 1e-3
+    wire: float = 1e-9
+    hop: float = 2e-5
+    hop_work: float = 2e-5
+    hop_byte: float = 5e-10
+    part: float = 1e-5
+    call: float = 2e-4
+    cores: int | None = None
+
+    @property
+    def seconds(self) -> Array:
+        """The costs in the order of `UNITS`, of shape (n_units,)."""
+        return np.array([getattr(self, unit) for unit in UNITS])
+
+    def with_seconds(self, seconds: Iterable[float]) -> "CostModel":
+        """Return the model with other costs, in the order of `UNITS`."""
+        return replace(self, **dict(zip(UNITS, map(float, seconds), strict=True)))
+
+
+UNITS = tuple(field.name for field in fields(CostModel) if field.name != "cores")
+"""What can be counted along a critical path."""

@@ -1,0 +1,98 @@
+"""Dataflow: a graph for each pass, as `flowml.runtimes.dataflow` runs it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowml.kernels.rows import Array
+from flowml.simulate.cost_model import CostModel
+from flowml.simulate.engine import run
+from flowml.simulate.jobs import HUB, Jobs
+from flowml.simulate.rows import Shares
+from flowml.simulate.timeline import Timeline
+from flowml.simulate.workload import Workload, subtrees
+
+MADE, SENT, TAKEN = 0.5, 0.25, 0.25
+"""Shares of what a task costs the hub: before a pass, when it is sent out, when it is done."""
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """A task for each worker's rows, tasks that merge, and one result for the client.
+
+    The client and the scheduler are one place, as where a cluster is started from the script.
+
+    Parameters
+    ----------
+    fan_in : int
+        Subtrees that a task merges.
+    """
+
+    fan_in: int = 16
+    name = "dataflow"
+
+    def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
+        """Run one graph after the other."""
+        jobs, shares = Jobs(), Shares(work)
+        before: list[int] = []
+        for slow in slowness:
+            result = _Graph(jobs, work, shares, self.fan_in).add(before, slow)
+            jobs.end_pass(result)
+            before = [result]
+        return run(jobs, costs)
+
+
+@dataclass
+class _Graph:
+    """The graph of one pass, as jobs."""
+
+    jobs: Jobs
+    work: Workload
+    shares: Shares
+    fan_in: int
+
+    def add(self, before: list[int], slow: Array) -> int:
+        """Add all of it, and return the job with which the client has the result."""
+        n, fan_in, ends = self.work.n_workers, self.fan_in, self.work.ends
+        widths = [n]
+        while widths[-1] > fan_in:
+            widths.append(-(-widths[-1] // fan_in))
+        n_tasks = sum(widths) + 1
+        made = self.jobs.add("graph", HUB, {"graph": 1.0, "turn": 1.0, "task": MADE * n_tasks}, before)
+        done = [
+            self._task("rows", w, [made], 1, self.shares.units(w, float(slow[w]))) for w in range(n)
+        ]
+        homes, nodes = np.arange(n), self.shares.nodes
+        while len(done) > 1:
+            lows = np.arange(0, len(done), fan_in)
+            ends = np.append(ends[:-1][lows], ends[-1])
+            joined = [1] if len(lows) == 1 else subtrees(ends[:-1], ends[1:]).tolist()
+            homes = homes[lows]
+            done = [
+                self._merge(int(home), done[low : low + fan_in], sum(nodes[low : low + fan_in]))
+                for home, low in zip(homes, lows, strict=True)
+            ]
+            nodes = joined
+        if n == 1:
+            done = [self._merge(0, done, nodes[0])]
+        (root,) = done
+        return self.jobs.add("result", HUB, {"wire": self.work.summary_bytes}, [root])
+
+    def _task(
+        self, what: str, worker: int, inputs: list[int], asks: float, units: dict[str, float]
+    ) -> int:
+        """Add a task: sent out when its inputs are known to be there, run, known to be done."""
+        asked = asks * self.work.summary_bytes
+        sent = self.jobs.add("send", HUB, {"task": SENT, "wire": asked}, inputs, "message")
+        ran = self.jobs.add(what, worker, {"run": 1.0} | units, [sent], "message")
+        return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])
+
+    def _merge(self, home: int, inputs: list[int], nodes: int) -> int:
+        """Add a task that merges: a message more, to fetch what others have."""
+        asked = self.jobs.add("send", HUB, {"task": SENT}, inputs, "message")
+        size = self.work.summary_bytes
+        away = size * nodes * (1.0 - 1.0 / len(inputs))
+        fetch = self.jobs.add("fetch", home, {}, [asked], "message" if away else "")
+        units = {"run": 1.0, "wire": away, "merge": 2.0 * size * nodes}
+        ran = self.jobs.add("merge", home, units, [fetch], "message")
+        return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])

@@ -1,0 +1,97 @@
+"""Jobs: what a pass consists of, who does it, and what has to be done before."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from flowml.kernels.rows import Array
+from flowml.simulate.cost_model import UNITS
+
+HUB = -1
+"""The place of the client and the scheduler."""
+NOWHERE = -2
+"""Jobs that wait for no process and need no core."""
+
+
+class Job(NamedTuple):
+    """Something that a process does without a break.
+
+    Attributes
+    ----------
+    what : str
+        For timelines.
+    place : int
+        The number of a process, `HUB` or `NOWHERE`. Each does one job at a time, first come, first
+        served.
+    units : dict of str to float
+        What it consists of, in units of the cost model.
+    after : tuple of int
+        The jobs whose results it needs.
+    sent : str
+        The unit in which its result travels to other jobs: "message", "hop", or "" for not at all.
+    """
+
+    what: str
+    place: int
+    units: dict[str, float]
+    after: tuple[int, ...]
+    sent: str
+
+
+class Jobs:
+    """Jobs that are added in an order in which they could be done.
+
+    Attributes
+    ----------
+    jobs : list of Job
+    passes : list of int
+        The job that ends each pass.
+
+    Examples
+    --------
+    >>> jobs = Jobs()
+    >>> rows = [jobs.add("rows", w, {"row": 100.0}, sent="message") for w in range(2)]
+    >>> jobs.end_pass(jobs.add("merge", HUB, {"merge": 16.0}, after=rows))
+    >>> jobs.passes
+    [2]
+    """
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.passes: list[int] = []
+
+    def add(
+        self,
+        what: str,
+        place: int,
+        units: dict[str, float],
+        after: Iterable[int] = (),
+        sent: str = "",
+    ) -> int:
+        """Add a job and return its number."""
+        self.jobs.append(Job(what, place, units, tuple(after), sent))
+        return len(self.jobs) - 1
+
+    def end_pass(self, job: int) -> None:
+        """Say which job ends a pass."""
+        self.passes.append(job)
+
+    @property
+    def work(self) -> Array:
+        """How many units each job takes, of shape (n_jobs, n_units)."""
+        return self._counts([job.units for job in self.jobs])
+
+    @property
+    def journeys(self) -> Array:
+        """How many units each job's result travels, of shape (n_jobs, n_units)."""
+        return self._counts([{job.sent: 1.0} if job.sent else {} for job in self.jobs])
+
+    def _counts(self, units: list[dict[str, float]]) -> Array:
+        column = {unit: number for number, unit in enumerate(UNITS)}
+        found = [(row, column[u], n) for row, some in enumerate(units) for u, n in some.items()]
+        counts = np.zeros((len(units), len(UNITS)))
+        if found:
+            rows, columns, numbers = zip(*found, strict=True)
+            counts[list(rows), list(columns)] = numbers
+        return counts
