@@ -9,7 +9,7 @@ from benchmarks.problem import Problem
 
 NEWTON, LBFGS = "scikit-learn (newton-cholesky)", "scikit-learn (lbfgs)"
 NEWTON_CG = "scikit-learn (newton-cg)"
-INTELEX, SPARK, GLUM = "scikit-learn-intelex", "Spark", "glum (irls-ls)"
+INTELEX, SPARK, GLUM = "scikit-learn-intelex", "Spark", "glum (lbfgs)"
 DASK_NEWTON, DASK_LBFGS = "dask-ml (newton)", "dask-ml (lbfgs)"
 CHUNKS = {"chunks": 20}
 LOGISTIC = Problem("logistic")
@@ -112,13 +112,15 @@ GLM_JOBS = (
         (
             Contender(FLOWML, "flowml_models:logistic_path", {"Cs": 10, "cv": 5}),
             Contender(
-                "scikit-learn",
+                LBFGS,
                 "scikit_learn_models:logistic_path",
-                {"Cs": 10, "cv": 5, "solver": "newton-cholesky"},
+                {"Cs": 10, "cv": 5, "solver": "lbfgs", "tol": 1e-5},
             ),
         ),
-        (speedup(8.0, "scikit-learn"),),
+        (speedup(8.0, LBFGS),),
         tolerance=1e-3,
+        note="scikit-learn's quickest solver, at the tolerance that comes within 1e-8 of the "
+        "objectives' minima on 200,000 rows; newton-cholesky takes 2.6 times as long there.",
     ),
     Job(
         "logistic-sparse",
@@ -138,17 +140,15 @@ GLM_JOBS = (
         Data("categories", columns=20),
         (
             _contender(FLOWML, "flowml_models:poisson_of_categories", POISSON),
-            _contender(GLUM, "glum_models:poisson_of_categories", POISSON, solver="irls-ls"),
-            _contender(
-                "glum (lbfgs)", "glum_models:poisson_of_categories", POISSON, solver="lbfgs"
-            ),
+            _contender(GLUM, "glum_models:poisson_of_categories", POISSON, solver="lbfgs"),
         ),
         (
-            speedup(1.0, GLUM, "glum (lbfgs)"),
-            Target(Measure.COST, 2.0, (GLUM, "glum (lbfgs)"), "peak MB"),
+            speedup(1.0, GLUM),
+            Target(Measure.COST, 2.0, (GLUM,), "peak MB"),
         ),
         problem=POISSON,
-        note="The columns are pandas categories for both; the peak is that of the process.",
+        note="The columns are pandas categories for both; the peak is that of the process. glum's "
+        "irls-ls, run once, took 45 s of processor time and 2,082 MB.",
     ),
 )
 """Times to a gap of `problem.LARGEST_GAP`, and of searches to equal results."""
