@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/flowml demo
 
+# Many tests wait for a cluster or a command to start: another runs meanwhile.
 test: .venv/tested lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: .venv/tested
 	$(BIN)/ruff check .
