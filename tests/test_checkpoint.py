@@ -1,17 +1,21 @@
 """Checkpoints: a client that is killed or interrupted loses at most the pass it was in."""
 
 import re
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import flowml
 from flowml.drive.checkpoint import CheckpointError, read
-from flowml.drive.events import CheckpointWritten
+from flowml.drive.events import CheckpointWritten, Incident, PassCompleted
 from tests.power_iteration import PowerIteration, make_rows
 
 PASSES = 1000
@@ -138,6 +142,102 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str):
         pytest.raises(CheckpointError, match=f"{re.escape(str(path))}.*delete it to start again"),
     ):
         PowerIteration().fit(X)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-200], lambda whole: b""])
+def test_a_file_that_is_cut_short_gives_way_to_the_one_before(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+):
+    X = make_rows(100)
+
+    def stop(event: object) -> None:
+        if isinstance(event, CheckpointWritten) and event.number == 7:
+            raise KeyboardInterrupt
+
+    with (
+        flowml.config_context(checkpoint=tmp_path, checkpoint_seconds=0, callbacks=[stop]),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        PowerIteration().fit(X)
+    newest, before = tmp_path / "checkpoint.npz", tmp_path / "checkpoint-before.npz"
+    assert [read(path)[1].stages["power"].n_passes for path in (before, newest)] == [6, 7]
+    newest.write_bytes(damage(newest.read_bytes()))
+    events: list[Any] = []
+    with (
+        flowml.config_context(checkpoint=tmp_path, resume=True, callbacks=[events.append]),
+        pytest.warns(UserWarning, match=r"can't be read .* goes on from the one before it"),
+    ):
+        resumed = PowerIteration().fit(X)
+    np.testing.assert_array_equal(resumed.direction_, PowerIteration().fit(X).direction_)
+    assert next(event.number for event in events if isinstance(event, PassCompleted)) == 7
+    assert len([event for event in events if isinstance(event, Incident)]) == 1
+
+
+def test_a_client_killed_between_two_renamings_goes_on_from_the_one_before(tmp_path: Path):
+    X = make_rows(100)
+    with flowml.config_context(checkpoint=tmp_path):
+        first = PowerIteration().fit(X)
+    (tmp_path / "checkpoint.npz").rename(tmp_path / "checkpoint-before.npz")
+    with flowml.config_context(checkpoint=tmp_path, resume=True):
+        again = PowerIteration().fit(X)
+    np.testing.assert_array_equal(again.direction_, first.direction_)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """Yield what fills a disk and what makes room again: a real one, or the process's limit."""
+    ballast = folder / "ballast"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+    def fill() -> None:
+        if not mounted:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (512, limits[1]))
+            return
+        with pytest.raises(OSError, match="No space left"):
+            ballast.write_bytes(bytes(1 << 20))
+
+    def free() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        ballast.unlink(missing_ok=True)
+
+    try:
+        yield fill, free
+    finally:
+        free()
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_fit(tmp_path: Path):
+    X = make_rows(100)
+    events: list[Any] = []
+    on_disk: list[int] = []
+    with small_disk(tmp_path) as (fill, free):
+        path = tmp_path / "checkpoint.npz"
+
+        def watch(event: Any) -> None:
+            events.append(event)
+            if isinstance(event, CheckpointWritten) and event.number == 4:
+                fill()
+            if isinstance(event, Incident):
+                on_disk.append(read(path)[1].stages["power"].n_passes)
+            if isinstance(event, Incident) and event.number == 8:
+                free()
+
+        with (
+            flowml.config_context(checkpoint=tmp_path, checkpoint_seconds=0, callbacks=[watch]),
+            pytest.warns(UserWarning, match="can't be written .* the fit goes on"),
+        ):
+            model = PowerIteration(12).fit(X)
+        assert read(path)[1].stages["power"].n_passes == 12
+        names = {found.name for found in tmp_path.iterdir()}
+        assert names == {"checkpoint.npz", "checkpoint-before.npz"}
+    np.testing.assert_array_equal(model.direction_, PowerIteration(12).fit(X).direction_)
+    assert on_disk == [4] * 4
+    written = [event.number for event in events if isinstance(event, CheckpointWritten)]
+    assert written == [1, 2, 3, 4, 9, 10, 11, 12]
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_first_pass(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The checkpoint: one file with the states of a fit's stages and the fingerprint they belong to."""
+"""The checkpoint: a file with the states of a fit's stages and the fingerprint they belong to."""
 
 import json
 import os
@@ -16,11 +16,16 @@ from flowml.kernels.mixed import Mixed
 from flowml.solvers.solver import State
 
 FILE_NAME = "checkpoint.npz"
+PREVIOUS_NAME = "checkpoint-before.npz"
 HEADER = "header"
 
 
 class CheckpointError(ValueError):
     """A checkpoint that can't be resumed from: damaged, or of another fit."""
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint that can't be read: cut short, for example."""
 
 
 class StageState(NamedTuple):
@@ -55,7 +60,8 @@ class Progression:
 class Checkpoint:
     """Saves states at most every few seconds, under a temporary name that is then renamed.
 
-    The file of a fit that has ended stays: resuming it costs no pass.
+    The file before the newest stays, for a newest one that turns out to be cut short. The files of
+    a fit that has ended stay too: resuming it costs no pass.
 
     Parameters
     ----------
@@ -101,21 +107,35 @@ class Checkpoint:
                 "give a folder that can"
             ) from error
 
-    def resume(self) -> None:
+    def resume(self) -> str:
         """Read the states of an earlier fit, if there is a checkpoint.
+
+        Returns
+        -------
+        trouble : str
+            Why the newest file wasn't taken but the one before it; mostly empty.
 
         Raises
         ------
         CheckpointError
-            If it is damaged, or its fingerprint differs; both are shown.
+            If none can be read, or its fingerprint differs; both are shown.
         """
         path = self.path
-        if path is None or not path.exists():
-            return
-        fingerprint, progression = read(path)
-        if fingerprint != self.fingerprint:
-            raise CheckpointError(_mismatch(path, fingerprint, self.fingerprint))
-        self.progression = progression
+        if path is None:
+            return ""
+        before = path.with_name(PREVIOUS_NAME)
+        try:
+            if path.exists():
+                self.progression = read_own(path, self.fingerprint)
+            elif before.exists():  # a client that was killed between two renamings
+                self.progression = read_own(before, self.fingerprint)
+            return ""
+        except DamagedError as error:
+            try:
+                self.progression = read_own(before, self.fingerprint)
+            except CheckpointError:
+                raise error from None
+            return f"{error}; the fit goes on from the one before it, {before}"
 
     def note(self, stage: str, state: State, completed: PassCompleted) -> None:
         """Note a stage's state after a pass."""
@@ -124,18 +144,31 @@ class Checkpoint:
         self._unsaved = True
 
     def save(self, force: bool = False) -> bool:
-        """Write what was noted if it is time, or with `force`; tell whether it was written."""
+        """Write what was noted if it is time, or with `force`; tell whether it was written.
+
+        Raises
+        ------
+        OSError
+            If it can't be written: the older files stay, and it is tried again when it is time.
+        """
         path = self.path
         due = force or time.monotonic() - self._saved_at >= self.seconds
         if path is None or not self._unsaved or not due:
             return False
+        self._saved_at = time.monotonic()
         write(path, self.fingerprint, self.progression)
-        self._saved_at, self._unsaved = time.monotonic(), False
+        self._unsaved = False
         return True
 
 
 def write(path: Path, fingerprint: dict[str, str], progression: Progression) -> None:
-    """Write to a temporary file, sync it and rename it into place."""
+    """Write to a temporary file, sync it and rename it into place; the file there before stays.
+
+    Raises
+    ------
+    OSError
+        If there is no room, for example; nothing has changed then.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     stages = {
         stage: {"passes": n_passes, "state": _flatten(state, f"{number}", arrays)}
@@ -143,11 +176,31 @@ def write(path: Path, fingerprint: dict[str, str], progression: Progression) -> 
     }
     header = {"fingerprint": fingerprint, "stages": stages, "history": progression.history}
     temporary = _temporary(path)
-    with temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{HEADER: np.array(json.dumps(header))}, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{HEADER: np.array(json.dumps(header))}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            path.replace(path.with_name(PREVIOUS_NAME))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_own(path: Path, fingerprint: dict[str, str]) -> Progression:
+    """Read how far the fit has come that has a fingerprint.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or another fit's.
+    """
+    found, progression = read(path)
+    if found != fingerprint:
+        raise CheckpointError(_mismatch(path, found, fingerprint))
+    return progression
 
 
 def read(path: Path) -> tuple[dict[str, str], Progression]:
@@ -155,8 +208,8 @@ def read(path: Path) -> tuple[dict[str, str], Progression]:
 
     Raises
     ------
-    CheckpointError
-        If the file is damaged or isn't a checkpoint.
+    DamagedError
+        If the file is cut short, or isn't a checkpoint.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -168,7 +221,7 @@ def read(path: Path) -> tuple[dict[str, str], Progression]:
         history = [PassCompleted(*row) for row in header["history"]]
         return header["fingerprint"], Progression(stages, history)
     except Exception as error:
-        raise CheckpointError(
+        raise DamagedError(
             f"{path} can't be read as a checkpoint ({error}); delete it to start again"
         ) from error
 

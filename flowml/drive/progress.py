@@ -9,7 +9,14 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from flowml.drive.events import Event, FitCompleted, FitStarted, PassCompleted, StageStarted
+from flowml.drive.events import (
+    Event,
+    FitCompleted,
+    FitStarted,
+    Incident,
+    PassCompleted,
+    StageStarted,
+)
 
 SECONDS_BETWEEN_LINES = 3.0
 Receiver: TypeAlias = Callable[[Event], None]
@@ -96,6 +103,8 @@ class Bar:
             case PassCompleted():
                 status = meter.describe(event)
                 self._progress.update(self._task, completed=meter.passes, status=status)
+            case Incident():
+                self._progress.print(event.what, markup=False)
             case FitCompleted():
                 self._progress.update(
                     self._task, total=1, completed=1, description=meter.estimator, status=end(event)
@@ -121,6 +130,8 @@ class Lines:
         meter.note(event)
         if isinstance(event, FitCompleted):
             self._write(f"{event.estimator}: {end(event)}")
+        elif isinstance(event, Incident):
+            self._write(f"{meter.estimator} {meter.stage}: {event.what}")
         elif isinstance(event, PassCompleted) and self._is_time():
             self._write(f"{meter.estimator} {meter.stage}: {meter.describe(event)}")
 

@@ -42,12 +42,14 @@ def _running(
         for receive in receivers:
             receive(event)
 
-    checkpoint = _open_checkpoint(dataset, config, fingerprint)
+    checkpoint, trouble = _open_checkpoint(dataset, config, fingerprint)
     started = time.perf_counter()
     runtime = open_runtime(dataset, config)
     session = Training(runtime, checkpoint, emit)
     try:
         emit(FitStarted(fingerprint["estimator"], dataset, runtime.placement))
+        if trouble:
+            session.report(trouble)
         yield session
         seconds = time.perf_counter() - started
         emit(FitCompleted(fingerprint["estimator"], session.n_passes, seconds))
@@ -66,12 +68,13 @@ def _keep_what_is_done(session: Training, checkpoint: Checkpoint, error: BaseExc
         error.add_note(f"checkpoint: {path} (resume=True goes on from it)")
 
 
-def _open_checkpoint(dataset: Dataset, config: Config, fingerprint: dict[str, str]) -> Checkpoint:
+def _open_checkpoint(
+    dataset: Dataset, config: Config, fingerprint: dict[str, str]
+) -> tuple[Checkpoint, str]:
+    """Return the checkpoint, and what was wrong with its newest file, if anything."""
     if config.checkpoint is None:
-        return Checkpoint(None, {})
+        return Checkpoint(None, {}), ""
     data = {"data": dataset.identify(), "shape": str(dataset.shape), "kind": dataset.kind}
     checkpoint = Checkpoint(config.checkpoint, fingerprint | data, config.checkpoint_seconds)
     checkpoint.prepare()
-    if config.resume:
-        checkpoint.resume()
-    return checkpoint
+    return checkpoint, checkpoint.resume() if config.resume else ""

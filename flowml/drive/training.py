@@ -1,5 +1,6 @@
 """What goes around the loop: states that are saved, events, and errors that name a row."""
 
+import warnings
 from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
@@ -63,11 +64,26 @@ class Training:
         return tuple(self._checkpoint.progression.history)
 
     def save(self, force: bool = False) -> bool:
-        """Write the checkpoint if there is one and it is time; tell whether it was written."""
-        written = self._checkpoint.save(force)
+        """Write the checkpoint if there is one and it is time; tell whether it was written.
+
+        A full disk is no reason to lose the fit: it goes on, with a warning.
+        """
+        try:
+            written = self._checkpoint.save(force)
+        except OSError as error:
+            self.report(
+                f"checkpoint {self._checkpoint.path} can't be written ({error}); the one before it "
+                "stays, and the fit goes on"
+            )
+            return False
         if written:
             self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
         return written
+
+    def report(self, what: str) -> None:
+        """Tell of something that the user should see to: an event, and a warning."""
+        self._emit(Incident(what, self.n_passes))
+        warnings.warn(what, stacklevel=2)
 
     def _name_row(self, block: int, row: int) -> str:
         """Name a row counted from the start of a block."""
