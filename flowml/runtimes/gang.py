@@ -30,7 +30,7 @@ class Answer:
     Parameters
     ----------
     member : distributed.Actor
-    method : {"call", "ask"}
+    method : {"call", "ask", "meet"}
     *arguments
     """
 
@@ -82,12 +82,12 @@ class Gang:
         self._futures: list[Future[Any]] = [
             client.submit(
                 Member,
-                self._name(number),
+                self.name(number),
                 worker.n_threads,
                 actor=True,
                 workers=[worker.address],
                 allow_other_workers=False,
-                key=self._name(number),
+                key=self.name(number),
             )
             for number, worker in enumerate(workers)
         ]
@@ -108,10 +108,10 @@ class Gang:
         """
         tasks: list[Future[Any]] = []
         for number, worker in enumerate(self.workers):
-            key: Key = f"flowml-adopt-{fit}-{self._name(number)}"
+            key: Key = f"flowml-adopt-{fit}-{self.name(number)}"
             mine = list(shards.get(worker.address, ()))
             where = {"workers": [worker.address], "allow_other_workers": False}
-            task = self.client.submit(adopt, self._name(number), fit, mine, key=key, **where)
+            task = self.client.submit(adopt, self.name(number), fit, mine, key=key, **where)
             tasks.append(task)
         try:
             self.client.gather(tasks)
@@ -148,6 +148,10 @@ class Gang:
         """Have one member run a short function at once."""
         return Answer(self.members[number], "ask", function, *arguments)
 
+    def meet(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
+        """Have one member run a coroutine function, which may wait, beside its thread."""
+        return Answer(self.members[number], "meet", function, *arguments)
+
     def silent(self, within: float) -> set[str]:
         """Return the addresses of the workers whose members don't answer within some seconds."""
         answers = self.ask_all(present)
@@ -165,5 +169,5 @@ class Gang:
         self.members = []
         self.client.cancel(self._futures)  # an actor's handle holds references of its own
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
         return f"flowml-member-{self.token}-{number}"

@@ -2,7 +2,7 @@
 
 import pickle
 from asyncio import get_running_loop
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, NamedTuple
@@ -66,6 +66,13 @@ class Member:
         """Reply with ``function(member, *arguments)`` at once, whatever its thread is at."""
         return self._reply(function, arguments)
 
+    async def meet(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Reply:
+        """Reply with what ``function(member, *arguments)`` comes to, which may wait for others."""
+        try:
+            return Reply(await function(self, *arguments), None)
+        except Exception as error:
+            return Reply(None, portable(error))
+
     def take(self, fit: str, shards: Sequence[Shard]) -> None:
         """Take the leaves of a fit."""
         leaves = [leaf for shard in shards for leaf in shard.leaves]
@@ -87,8 +94,19 @@ def adopt(name: str, fit: str, shards: Sequence[Shard]) -> int:
     LookupError
         If it isn't here: its worker was lost.
     """
-    _MEMBERS[name].take(fit, shards)
+    find(name).take(fit, shards)
     return len(shards)
+
+
+def find(name: str) -> Member:
+    """Return the member of this process that has the name.
+
+    Raises
+    ------
+    LookupError
+        If it isn't here: its worker was lost.
+    """
+    return _MEMBERS[name]
 
 
 def present(member: Member) -> bool:
