@@ -170,4 +170,5 @@ class Gang:
         self.client.cancel(self._futures)  # an actor's handle holds references of its own
 
     def name(self, number: int) -> str:
+        """Return the name by which tasks on its worker find a member."""
         return f"flowml-member-{self.token}-{number}"
