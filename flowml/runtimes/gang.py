@@ -55,15 +55,20 @@ class Answer:
         TimeoutError
             If it takes longer.
         """
+        reply = self.reply(timeout)
+        if reply.error is not None:
+            raise reply.error
+        return reply.value
+
+    def reply(self, timeout: float) -> Reply:
+        """Return what came of it; raises one of `LOST` where nothing did."""
         try:
             if self._lost is not None:
                 raise self._lost
             reply: Reply = self._future.result(timeout)
         except RuntimeError as error:  # so Dask says that an actor's worker is gone
             raise MemberLostError(str(error)) from error
-        if reply.error is not None:
-            raise reply.error
-        return reply.value
+        return reply
 
 
 class Gang:
