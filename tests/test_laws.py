@@ -109,6 +109,23 @@ def test_merging_is_associative(row: FoldRow) -> None:
     assert_equal_summaries(row, leftwards, merge(first, merge(second, third)))
 
 
+@pytest.mark.parametrize("row", [row for row in FOLDS if row.fold.additive], ids=lambda r: r.name)
+def test_additive_folds_add(row: FoldRow) -> None:
+    left, right = (summarise(row, [block]) for block in blocks(row, bounds=[90]))
+    wanted = _added(left, right, row.fold.maxima)
+    assert_equal_summaries(row, row.fold.merge(copy.deepcopy(left), right), wanted)
+
+
+def _added(left: Any, right: Any, maxima: Sequence[str], name: str = "") -> Any:
+    if left is None:
+        return None
+    if isinstance(left, tuple):
+        names = getattr(left, "_fields", [name] * len(left))
+        parts = (_added(*pair, maxima, n) for *pair, n in zip(left, right, names, strict=True))
+        return type(left)(*parts) if hasattr(left, "_fields") else tuple(parts)
+    return np.maximum(left, right) if name in maxima else left + right
+
+
 @folds
 def test_no_rows_change_nothing(row: FoldRow) -> None:
     nothing = blocks(row, bounds=[0])[:1]

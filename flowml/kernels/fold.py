@@ -45,6 +45,11 @@ class Fold:
         False where the rows held a NaN or infinity that this fold can't take.
     takes_nan : bool
         Whether NaN is a missing value here, so that only infinity can be at fault.
+    additive : bool
+        Whether merging is adding, array by array and number by number, but for `maxima`. Sums of
+        such summaries may be left to whoever adds plain vectors: a collective, a linear code.
+    maxima : tuple of str
+        Fields of an additive summary of which merging keeps the larger one.
     """
 
     summarise: Callable[..., Summary]
@@ -52,6 +57,8 @@ class Fold:
     uses_memory: bool = False
     finite: Callable[[Summary], bool] = all_finite
     takes_nan: bool = False
+    additive: bool = False
+    maxima: tuple[str, ...] = ()
 
     def __call__(self, ask: Ask, rows: Rows, memory: Memory) -> Summary:
         """Summarise rows, handing over the memory where this fold has any."""

@@ -75,4 +75,4 @@ def merge(left: LeftOutErrors, right: LeftOutErrors) -> LeftOutErrors:
     return LeftOutErrors(left.rows + right.rows, left.error + right.error)
 
 
-LEAVE_ONE_OUT = Fold(summarise, merge)
+LEAVE_ONE_OUT = Fold(summarise, merge, additive=True)

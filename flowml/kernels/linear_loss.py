@@ -183,8 +183,9 @@ def finite(summary: LossSums) -> bool:
     return summary.broken == 0
 
 
-LOSS_GRADIENT = Fold(summarise_gradient, merge, finite=finite)
-LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite)
+MAXIMA = ("largest",)
+LOSS_GRADIENT = Fold(summarise_gradient, merge, finite=finite, additive=True, maxima=MAXIMA)
+LOSS_CURVATURE = Fold(summarise_curvature, merge, finite=finite, additive=True, maxima=MAXIMA)
 
 
 def _summarise(ask: Point, rows: Rows, curvature: Array | None) -> LossSums:

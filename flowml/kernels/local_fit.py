@@ -118,7 +118,7 @@ def merge(left: LocalSums, right: LocalSums) -> LocalSums:
     return LocalSums(left.weight + right.weight, proposed, left.apart + right.apart)
 
 
-LOCAL_FIT = Fold(summarise, merge, uses_memory=True)
+LOCAL_FIT = Fold(summarise, merge, uses_memory=True, additive=True)
 
 
 def _belongs(known: Local, ask: LocalAsk) -> bool:

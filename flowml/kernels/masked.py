@@ -1,6 +1,6 @@
 """A fold that sees rows through a view: training rows, or one class against the rest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -46,13 +46,7 @@ class MaskedAsk(NamedTuple):
 
 def masked(fold: Fold) -> Fold:
     """Return the fold that takes `MaskedAsk`, and gives the summary of what is seen."""
-    return Fold(
-        partial(_summarise, fold),
-        fold.merge,
-        uses_memory=True,
-        finite=fold.finite,
-        takes_nan=fold.takes_nan,
-    )
+    return replace(fold, summarise=partial(_summarise, fold), uses_memory=True)
 
 
 def _summarise(fold: Fold, ask: MaskedAsk, rows: Rows, memory: Memory) -> Summary:

@@ -43,6 +43,8 @@ def several(folds: Sequence[Fold]) -> Fold:
         uses_memory=True,
         finite=partial(_finite, members),
         takes_nan=all(fold.takes_nan for fold in members),
+        additive=all(fold.additive for fold in members),
+        maxima=tuple(sorted({name for fold in members for name in fold.maxima})),
     )
 
 

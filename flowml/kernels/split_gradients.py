@@ -172,7 +172,7 @@ def finite(summary: SplitGradients) -> bool:
     return summary.broken == 0
 
 
-SPLIT_GRADIENTS = Fold(summarise, merge, finite=finite)
+SPLIT_GRADIENTS = Fold(summarise, merge, finite=finite, additive=True)
 
 
 def _slice_rows(rows: Rows, n_predictors: int) -> int:

@@ -107,7 +107,7 @@ def finite(summary: EpochSums) -> bool:
     return True
 
 
-EPOCH = Fold(summarise, merge, finite=finite)
+EPOCH = Fold(summarise, merge, finite=finite, additive=True)
 
 
 def _order(block: Block, ask: EpochAsk) -> Array:
