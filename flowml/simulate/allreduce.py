@@ -73,10 +73,10 @@ class TreeAllreduce:
         jobs, shares = Jobs(), Shares(work)
         before: list[list[int]] = [[] for _ in range(work.n_workers)]
         for slow in slowness:
-            rows = [
-                jobs.add("rows", w, {"turn": 1.0} | shares.units(w, float(slow[w])), before[w], "hop")
-                for w in range(work.n_workers)
-            ]
+            rows = []
+            for w in range(work.n_workers):
+                units = {"turn": 1.0} | shares.units(w, float(slow[w]))
+                rows.append(jobs.add("rows", w, units, before[w], "hop"))
             down = self._down(jobs, work, self._up(jobs, work, rows))
             before = [[job] for job in down]
             jobs.end_pass(jobs.add("step", NOWHERE, {}, down))

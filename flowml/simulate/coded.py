@@ -15,9 +15,6 @@ from flowml.simulate.rows import Shares
 from flowml.simulate.timeline import Timeline
 from flowml.simulate.workload import Workload
 
-GIVES_UP_WITHIN = 0.005
-"""Seconds in which a worker notices that nobody waits for it any more."""
-
 
 def uncoded(n_workers: int) -> Code:
     """Return no code."""
@@ -29,7 +26,8 @@ class Coded:
     """The client calls every worker, and is done as soon as the code has its sum.
 
     An answer counts when the client has taken it, one after the other. Each is as large as a
-    summary; a worker's rows take as many times longer as the code gives it more of them.
+    summary; a worker's rows take as many times longer as the code gives it more of them. Those who
+    aren't waited for give up at once.
 
     Parameters
     ----------
@@ -91,11 +89,10 @@ class _Together:
         decode = self.jobs.add("decode", HUB, units, [first + last])
         self.jobs.end_pass(decode)
         seconds = units["merge"] * costs.merge
-        until = wait + GIVES_UP_WITHIN
-        self.starts += [self.now + np.minimum(timeline.starts, until), np.array([self.now + wait])]
-        self.ends += [self.now + np.minimum(timeline.ends, until), np.array([self.now + wait + seconds])]
         causes = np.where(timeline.causes < 0, first - 1, first + timeline.causes)
-        self.causes += [causes, np.array([first + last])]
+        self.starts.append(np.append(np.minimum(timeline.starts, wait), wait) + self.now)
+        self.ends.append(np.append(np.minimum(timeline.ends, wait), wait + seconds) + self.now)
+        self.causes.append(np.append(causes, first + last))
         self.now += wait + seconds
 
     def timeline(self) -> Timeline:

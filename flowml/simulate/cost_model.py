@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,8 @@ class CostModel:
 
     def with_seconds(self, seconds: Iterable[float]) -> "CostModel":
         """Return the model with other costs, in the order of `UNITS`."""
-        return replace(self, **dict(zip(UNITS, map(float, seconds), strict=True)))
+        costs: dict[str, Any] = dict(zip(UNITS, map(float, seconds), strict=True))
+        return replace(self, **costs)
 
 
 UNITS = tuple(field.name for field in fields(CostModel) if field.name != "cores")

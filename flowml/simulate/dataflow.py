@@ -7,7 +7,7 @@ import numpy as np
 from flowml.kernels.rows import Array
 from flowml.simulate.cost_model import CostModel
 from flowml.simulate.engine import run
-from flowml.simulate.jobs import HUB, Jobs
+from flowml.simulate.jobs import HUB, NOWHERE, Jobs
 from flowml.simulate.rows import Shares
 from flowml.simulate.timeline import Timeline
 from flowml.simulate.workload import Workload, subtrees
@@ -58,7 +58,8 @@ class _Graph:
         while widths[-1] > fan_in:
             widths.append(-(-widths[-1] // fan_in))
         n_tasks = sum(widths) + 1
-        made = self.jobs.add("graph", HUB, {"graph": 1.0, "turn": 1.0, "task": MADE * n_tasks}, before)
+        units = {"graph": 1.0, "turn": 1.0, "task": MADE * n_tasks}
+        made = self.jobs.add("graph", HUB, units, before)
         done = [
             self._task("rows", w, [made], 1, self.shares.units(w, float(slow[w]))) for w in range(n)
         ]
@@ -88,11 +89,11 @@ class _Graph:
         return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])
 
     def _merge(self, home: int, inputs: list[int], nodes: int) -> int:
-        """Add a task that merges: a message more, to fetch what others have."""
+        """Add a task that merges: it asks others for what they have, and gets it."""
         asked = self.jobs.add("send", HUB, {"task": SENT}, inputs, "message")
         size = self.work.summary_bytes
         away = size * nodes * (1.0 - 1.0 / len(inputs))
-        fetch = self.jobs.add("fetch", home, {}, [asked], "message" if away else "")
+        fetch = self.jobs.add("fetch", NOWHERE, {"message": 2.0} if away else {}, [asked])
         units = {"run": 1.0, "wire": away, "merge": 2.0 * size * nodes}
         ran = self.jobs.add("merge", home, units, [fetch], "message")
         return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])

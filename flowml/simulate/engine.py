@@ -115,14 +115,15 @@ class _Engine:
 
     def _end(self, now: float, job: int) -> None:
         self.ends[job] = now
-        arrival = now + self.travels[job]
+        place = self.jobs.jobs[job].place
         for follower in self.followers[job]:
+            away = self.jobs.jobs[follower].place != place
+            arrival = now + self.travels[job] if away else now
             self.missing[follower] -= 1
             if arrival >= self.arrived[follower]:
                 self.arrived[follower], self.causes[follower] = arrival, job
             if not self.missing[follower]:
                 self._note(self.arrived[follower], False, follower)
-        place = self.jobs.jobs[job].place
         if place != NOWHERE:
             self.busy.remove(place)
             self.running -= 1

@@ -14,7 +14,7 @@ from flowml.simulate.workload import Workload
 
 ROUNDS = 30
 SETTLED = 1e-6
-PULL = 1e-3
+PULL = 1e-6
 """Weight of staying near the costs before, against a measured pass: for what no pass tells."""
 
 

@@ -29,7 +29,7 @@ class Job(NamedTuple):
     after : tuple of int
         The jobs whose results it needs.
     sent : str
-        The unit in which its result travels to other jobs: "message", "hop", or "" for not at all.
+        The unit in which its result travels to jobs elsewhere: "message", "hop", or "".
     """
 
     what: str
@@ -76,6 +76,11 @@ class Jobs:
     def end_pass(self, job: int) -> None:
         """Say which job ends a pass."""
         self.passes.append(job)
+
+    def travels(self, job: int, follower: int) -> bool:
+        """Tell whether the result of a job goes to another from one place to another."""
+        one, other = self.jobs[job], self.jobs[follower]
+        return job in other.after and one.place != other.place
 
     @property
     def work(self) -> Array:

@@ -62,7 +62,8 @@ class Timeline:
     def spans(self) -> list[Span]:
         """All jobs that took time, in the order of their places and starts."""
         done = zip(self.jobs.jobs, self.starts.tolist(), self.ends.tolist(), strict=True)
-        return sorted(Span(j.place, j.what, start, end) for j, start, end in done if end > start)
+        spans = [Span(j.place, j.what, start, end) for j, start, end in done if end > start]
+        return sorted(spans, key=lambda span: (span.place, span.start))
 
     def critical_path(self) -> list[int]:
         """Return the jobs that the end of the last pass waited for, one after the other."""
@@ -75,8 +76,8 @@ class Timeline:
         """Count what the critical path consists of, of shape (n_units,): times costs, `total`."""
         path = self.critical_path()
         work, journeys = self.jobs.work, self.jobs.journeys
-        needed = [a in self.jobs.jobs[b].after for a, b in pairwise(path)]
-        units: Array = work[path].sum(axis=0) + np.array([*needed, False]) @ journeys[path]
+        travelled = [self.jobs.travels(a, b) for a, b in pairwise(path)]
+        units: Array = work[path].sum(axis=0) + np.array([*travelled, False]) @ journeys[path]
         return units
 
     def messages(self) -> float:
