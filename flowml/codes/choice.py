@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.codes.backup_tasks import BackupTasks
-from flowml.codes.code import Code
+from flowml.codes.code import Code, loads
 from flowml.codes.cyclic_repetition import MOST_STRAGGLERS, CyclicRepetition
 from flowml.codes.delays import Delays, fitted
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.codes.fractional_repetition import FractionalRepetition
+from flowml.codes.moved_shares import MovedShares, comparable
 from flowml.codes.uncoded import Uncoded
 from flowml.kernels.rows import Array
 
@@ -105,6 +106,8 @@ class Chooser:
     alike : float
     least_passes : int
         Passes to measure before anything is chosen.
+    moves : bool
+        Whether shares may be moved from those who are always slow to the others, too.
 
     Notes
     -----
@@ -131,6 +134,7 @@ class Chooser:
     passes: int = 3
     alike: float = 0.03
     least_passes: int = 5
+    moves: bool = False
 
     def first(self) -> Choice:
         """Begin with the simplest."""
@@ -151,17 +155,31 @@ class Chooser:
             reason = f"stays with {code.name}: {len(times.seconds)} passes measured so far"
             return Choice(code, f"{reason}, {self.least_passes} are needed")
         model = modelled(times)
-        expected = expected_times(self.codes, model)
-        now, best = expected[self.codes.index(code)], self._best(expected)
-        if not self._pays(expected, self.codes.index(code), best):
-            return Choice(code, self._stays(code, expected), expected)
+        codes = self._candidates(model, code)
+        expected = expected_times(codes, model)
+        now, best = codes.index(code), self._best(expected)
+        if not self._pays(expected, now, best):
+            return Choice(code, self._stays(codes, code, expected), expected)
         streak = choice.streak + 1
-        change = f"{code.name} ({now:.3g} s a pass expected) to {self.codes[best].name}"
+        change = f"{code.name} ({expected[now]:.3g} s a pass expected) to {codes[best].name}"
         change = f"from {change} ({expected[best]:.3g} s)"
         if streak < self.passes:
             reason = f"may go {change}: seen in {streak} of {self.passes} passes"
             return Choice(code, reason, expected, streak)
-        return Choice(self.codes[best], f"{change}: {diagnosis(model)}", expected)
+        return Choice(codes[best], f"{change}: {diagnosis(model)}", expected)
+
+    def _candidates(self, model: Model, now: Code) -> tuple[Code, ...]:
+        """Return the codes, and such as are made for the workers' speeds, the simplest first."""
+        codes = list(self.codes)
+        slowness = comparable(model.usual)
+        if self.moves and max(slowness) > 1.0:
+            counts = now.n_workers, now.n_parts, slowness
+            codes.insert(1, MovedShares(*counts))
+            for plain in self.codes:
+                if isinstance(plain, BackupTasks):
+                    moved = MovedShares(*counts, patience=plain.patience)
+                    codes.insert(codes.index(plain) + 1, moved)
+        return tuple(codes) if now in codes else (*codes, now)
 
     def _best(self, expected: tuple[float, ...]) -> int:
         """Return the first of those that take about as little as the best."""
@@ -172,15 +190,15 @@ class Chooser:
         """Tell whether to change: to something quicker, or to something simpler and as quick."""
         return best < now or expected[best] < (1.0 - self.margin) * expected[now]
 
-    def _stays(self, code: Code, expected: tuple[float, ...]) -> str:
+    def _stays(self, codes: tuple[Code, ...], code: Code, expected: tuple[float, ...]) -> str:
         """Say why not to change."""
-        now = self.codes.index(code)
+        now = codes.index(code)
         reason = f"stays with {code.name}: {expected[now]:.3g} s a pass expected"
-        others = [number for number in range(len(self.codes)) if number != now]
+        others = [number for number in range(len(codes)) if number != now]
         if not others:
             return reason
         other = min(others, key=lambda number: expected[number])
-        return f"{reason}, the best other is {self.codes[other].name} at {expected[other]:.3g} s"
+        return f"{reason}, the best other is {codes[other].name} at {expected[other]:.3g} s"
 
 
 def modelled(times: PassTimes) -> Model:
@@ -197,7 +215,7 @@ def modelled(times: PassTimes) -> Model:
 def expected_times(codes: tuple[Code, ...], model: Model) -> tuple[float, ...]:
     """Return the mean time of a pass under each code, from the same draws for all."""
     draws = model.draws()
-    return tuple(float(code.wait(draws * code.load).mean()) for code in codes)
+    return tuple(float(code.wait(draws * loads(code)).mean()) for code in codes)
 
 
 def diagnosis(model: Model) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -142,6 +143,9 @@ class Code(Protocol):
     changes nothing but the last bits of a linear code's sum; no argument is written to.
     """
 
+    def __hash__(self) -> int:
+        """Codes are values."""
+
     @property
     def name(self) -> str:
         """What to call it in a log."""
@@ -218,6 +222,24 @@ def as_matrix(shares: Shares, n_parts: int) -> Array:
 def largest_share(shares: Shares, n_parts: int) -> float:
     """Return the longest share as a multiple of an even one."""
     return max(map(len, shares)) * len(shares) / n_parts
+
+
+@lru_cache(maxsize=64)
+def loads(code: Code) -> Array:
+    """Return the work of each worker under a code, as a multiple of an even share without one.
+
+    Examples
+    --------
+    >>> from flowml.codes.uncoded import Uncoded
+    >>> loads(Uncoded(n_workers=2, n_parts=5))
+    array([0.8, 1.2])
+    """
+    who = code.assignment()
+    several = who.pieces and who.pieces != own_pieces(code.n_workers)
+    shares = who.pieces if several else who.parts
+    work = np.array([len(share) for share in shares]) * (code.n_workers / code.n_parts)
+    work.flags.writeable = False
+    return work
 
 
 def nth_answer(times: Array, n: int) -> Array:
