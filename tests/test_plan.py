@@ -44,10 +44,10 @@ def test_a_plan_of_arrays_in_this_process():
 def test_the_graph_of_a_pass_is_lazy_and_gives_the_summary():
     X = make_rows(50_000, 8)
     plan = flowml.plan(PowerIteration(), da.from_array(X, chunks=(10_000, -1)))
-    summary = plan.graph.compute(scheduler="synchronous")
+    summary = plan.graph.compute(scheduler="synchronous").summary
     assert summary.rows == 50_000
     np.testing.assert_allclose(summary.product, X.T @ (X @ np.ones(8)))
-    here = flowml.plan(PowerIteration(), X).graph.compute(scheduler="synchronous")
+    here = flowml.plan(PowerIteration(), X).graph.compute(scheduler="synchronous").summary
     np.testing.assert_allclose(here.product, summary.product)
     assert PRODUCT.finite(summary)
 

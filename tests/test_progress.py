@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import flowml
-from flowml.drive.events import FitCompleted, FitStarted, PassCompleted, StageStarted
+from flowml.drive.events import FitCompleted, FitStarted, PassCompleted, PassTimed, StageStarted
 from flowml.drive.progress import SECONDS_BETWEEN_LINES, progress
 from tests.power_iteration import PowerIteration, make_rows
 
@@ -42,7 +42,7 @@ def test_a_bar_on_a_terminal():
         PowerIteration(max_iter=3).fit(make_rows(1000))
     assert "3 passes in" in screen.getvalue()
     kinds = [type(event) for event in events]
-    assert kinds == [FitStarted, StageStarted, *[PassCompleted] * 3, FitCompleted]
+    assert kinds == [FitStarted, StageStarted, *[PassCompleted, PassTimed] * 3, FitCompleted]
 
 
 def test_nothing_is_shown_unless_asked(capsys: pytest.CaptureFixture[str]):

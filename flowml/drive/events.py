@@ -4,6 +4,7 @@ from typing import NamedTuple, TypeAlias
 
 from flowml.data.dataset import Dataset
 from flowml.runtimes.placement import Placement
+from flowml.runtimes.span import Spans
 
 
 class FitStarted(NamedTuple):
@@ -46,6 +47,21 @@ class PassCompleted(NamedTuple):
     seconds: float
     rows: int
     nbytes: int
+
+
+class PassTimed(NamedTuple):
+    """Who worked on a pass, and when: what a timeline is drawn of.
+
+    Attributes
+    ----------
+    number : int
+        Of the pass.
+    spans : tuple of Span
+        Whoever is in none of them waited.
+    """
+
+    number: int
+    spans: Spans
 
 
 class CheckpointWritten(NamedTuple):
@@ -100,6 +116,7 @@ Event: TypeAlias = (
     FitStarted
     | StageStarted
     | PassCompleted
+    | PassTimed
     | CheckpointWritten
     | Incident
     | FitCompleted

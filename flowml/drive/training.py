@@ -4,7 +4,14 @@ import warnings
 from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
-from flowml.drive.events import CheckpointWritten, Event, Incident, PassCompleted, StageStarted
+from flowml.drive.events import (
+    CheckpointWritten,
+    Event,
+    Incident,
+    PassCompleted,
+    PassTimed,
+    StageStarted,
+)
 from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
 from flowml.runtimes.runtime import Advance, NonFiniteError, Runtime, Turn
 from flowml.solvers.solver import RowError, Solver, State
@@ -95,11 +102,12 @@ class Training:
         """Note what a runtime tells, save it if it is time, and pass it on."""
         for what in advance.incidents:
             self._emit(Incident(what, self.n_passes))
-        completed: list[PassCompleted] = []
+        completed: list[PassCompleted | PassTimed] = []
         for turn in advance.turns:
             self.n_passes += 1
-            completed.append(self._completed(stage, turn))
-            self._checkpoint.note(stage, advance.state, completed[-1])
+            done = self._completed(stage, turn)
+            completed += [done, PassTimed(self.n_passes, turn.spans)]
+            self._checkpoint.note(stage, advance.state, done)
         for event in completed:  # after all are noted: a listener may interrupt
             self._emit(event)
         if completed:

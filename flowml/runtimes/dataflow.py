@@ -21,6 +21,7 @@ from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, place
 from flowml.runtimes.runtime import Advance, Runtime
 from flowml.runtimes.shard import Leaf, Shard
+from flowml.runtimes.span import Spans
 from flowml.runtimes.threads import ThreadsRuntime, this_process
 from flowml.solvers.solver import Solver, State
 
@@ -46,17 +47,20 @@ class StreamedRuntime:
         self._token = unique_token()
         self._shards = shard_graph(dataset, placement, self._token)
         self._passes = 0
+        self._spans: Spans = ()
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary."""
         self._passes += 1
         token = f"{self._token}-{self._passes}"
         result = pass_graph(self._shards, self.placement, self._token, token, fold, ask)
-        return compute(result)[0] if self._client is None else fetch(self._client, result)
+        total = compute(result)[0] if self._client is None else fetch(self._client, result)
+        self._spans = total.spans
+        return total.summary
 
     def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
         """Run the loop here, a graph for each pass."""
-        return iterate(self.one_pass, solver, state)
+        return iterate(self.one_pass, solver, state, lambda: self._spans)
 
     def close(self) -> None:
         """Nothing is held between passes."""
@@ -77,6 +81,7 @@ class DataflowRuntime:
         self.placement = placement
         self._client = client
         self._passes = 0
+        self._spans: Spans = ()
         self._held: HeldShards | None = None
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
@@ -98,7 +103,9 @@ class DataflowRuntime:
             try:
                 shards = self._held.graph
                 result = pass_graph(shards, self.placement, self._held.token, token, fold, ask)
-                return fetch(self._client, result)
+                total = fetch(self._client, result)
+                self._spans = total.spans
+                return total.summary
             except CancelledError as error:
                 if self.dataset.is_lazy or not self._held.is_lost():
                     raise RuntimeError(
@@ -114,7 +121,7 @@ class DataflowRuntime:
 
     def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
         """Run the loop here, a graph for each pass."""
-        return iterate(self.one_pass, solver, state)
+        return iterate(self.one_pass, solver, state, lambda: self._spans)
 
     def close(self) -> None:
         """Release the shards, even those that an exception's traceback still refers to."""

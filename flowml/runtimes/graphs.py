@@ -1,7 +1,7 @@
 """The lazy Dask graphs of a fit: one that makes the shards, and one for each pass over them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from dask.delayed import Delayed
@@ -15,11 +15,27 @@ from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.packed import Packed, pack, unpack
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.shard import make_shard, summarise_shard
+from flowml.runtimes.span import Spans
 from flowml.runtimes.tree import join, root
 
 Key: TypeAlias = Any
 MERGE_FAN_IN = 16
 """Shards whose subtrees one task merges."""
+
+
+class Total(NamedTuple):
+    """What a pass comes to.
+
+    Attributes
+    ----------
+    summary : Summary
+        Of all rows.
+    spans : tuple of Span
+        Who summarised which shard, and when.
+    """
+
+    summary: Summary
+    spans: Spans
 
 
 def unique_token() -> str:
@@ -91,12 +107,16 @@ def count_tasks(placement: Placement) -> int:
 
 def merge_nodes(parts: Sequence[Packed], fold: Fold) -> Packed:
     """Join the subtrees of several shards: a task."""
-    return pack(join(map(unpack, parts), fold))
+    return pack(join(map(unpack, parts), fold), _spans(parts))
 
 
-def merge_root(parts: Sequence[Packed], fold: Fold) -> Summary:
+def merge_root(parts: Sequence[Packed], fold: Fold) -> Total:
     """Join the last subtrees into the summary of the pass: a task."""
-    return root(join(map(unpack, parts), fold), fold)
+    return Total(root(join(map(unpack, parts), fold), fold), _spans(parts))
+
+
+def _spans(parts: Sequence[Packed]) -> Spans:
+    return tuple(span for part in parts for span in part.spans)
 
 
 def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Task], Key]:

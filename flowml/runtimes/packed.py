@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.rows import Array
+from flowml.runtimes.span import Spans
 from flowml.runtimes.tree import Nodes
 
 ALIGNMENT = 64
@@ -24,20 +25,24 @@ class Packed(NamedTuple):
     sizes : list of int
         Bytes of each array.
     data : ndarray of uint8
+    spans : tuple of Span
+        Who made them, and when.
     """
 
     head: bytes
     sizes: list[int]
     data: Array
+    spans: Spans = ()
 
 
-def pack(nodes: Nodes) -> Packed:
+def pack(nodes: Nodes, spans: Spans = ()) -> Packed:
     """Make one value of subtrees."""
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(nodes, protocol=5, buffer_callback=buffers.append)
     contents = [buffer.raw() for buffer in buffers]
     padded = (part for raw in contents for part in (raw, bytes(-len(raw) % ALIGNMENT)))
-    return Packed(head, [len(raw) for raw in contents], np.frombuffer(b"".join(padded), np.uint8))
+    data = np.frombuffer(b"".join(padded), np.uint8)
+    return Packed(head, [len(raw) for raw in contents], data, spans)
 
 
 def unpack(packed: Packed) -> Nodes:

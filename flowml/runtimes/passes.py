@@ -7,14 +7,25 @@ from typing import TypeAlias
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
+from flowml.runtimes.span import Spans
 from flowml.solvers.solver import Solver, State
 
 OnePass: TypeAlias = Callable[[Fold, Ask], Summary]
 """Whoever adds up: a runtime, or one rank of many that all get the same sum."""
 
 
-def iterate(one_pass: OnePass, solver: Solver, state: State) -> Iterator[Advance]:
+def iterate(
+    one_pass: OnePass, solver: Solver, state: State, spans: Callable[[], Spans] = tuple
+) -> Iterator[Advance]:
     """Run the loop where it is called, telling of every pass.
+
+    Parameters
+    ----------
+    one_pass : callable
+    solver : Solver
+    state : State
+    spans : callable
+        Tells who worked on the last pass.
 
     Raises
     ------
@@ -28,5 +39,5 @@ def iterate(one_pass: OnePass, solver: Solver, state: State) -> Iterator[Advance
             raise NonFiniteError(solver.fold.takes_nan)
         with one_blas_thread():  # as on a rank: the number of threads shows in the last bits
             state = solver.step(state, summary)
-        turn = Turn(solver.progress(state), time.perf_counter() - started)
+        turn = Turn(solver.progress(state), time.perf_counter() - started, spans())
         yield Advance(state, (turn,))

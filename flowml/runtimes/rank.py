@@ -15,6 +15,7 @@ from flowml.runtimes.passes import iterate
 from flowml.runtimes.ring import Ring, close_tracker, open_tracker
 from flowml.runtimes.runtime import Advance, Turn
 from flowml.runtimes.shard import align
+from flowml.runtimes.span import Span, Spans, since
 from flowml.runtimes.threads import Crew
 from flowml.runtimes.tree import Nodes, join, root
 from flowml.solvers.solver import Solver, State
@@ -37,6 +38,7 @@ class Diary:
     turns: list[Turn] = field(default_factory=list)
     asked_at: float = field(default_factory=time.monotonic)
     stopping: bool = False
+    spans: Spans = ()
 
     def note(self, advance: Advance) -> None:
         """Note a pass."""
@@ -66,11 +68,14 @@ class Message(NamedTuple):
         What went wrong instead.
     stop : bool
         Whether it wants the loop to end after this pass.
+    span : Span
+        When it worked.
     """
 
     nodes: Nodes
     error: Exception | None
     stop: bool
+    span: Span
 
 
 def start_tracker(member: Member, address: str, size: int) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def run(member: Member, fit: str, solver: Solver, state: State) -> Advance:
     diary = member.notes[fit] = Diary(align(state))
     one_pass = partial(_one_pass, ring, member.crews[fit], diary)
     with one_blas_thread():
-        for advance in iterate(one_pass, solver, diary.state):
+        for advance in iterate(one_pass, solver, diary.state, lambda: diary.spans):
             diary.note(advance)
             if diary.stopping:
                 break
@@ -139,12 +144,14 @@ def _one_pass(ring: Ring, crew: Crew, diary: Diary, fold: Fold, ask: Ask) -> Sum
         if part.error is not None:
             raise part.error
     diary.stopping = any(part.stop for part in parts)
+    diary.spans = tuple(part.span for part in parts)
     return root(join((part.nodes for part in parts), fold), fold)
 
 
 def _summarised(crew: Crew, diary: Diary, fold: Fold, ask: Ask) -> Message:
     """Return what this rank has to say: an error too, for which the others would wait."""
+    started = time.time()
     try:
-        return Message(crew.summarise(fold, ask), None, diary.is_over)
+        return Message(crew.summarise(fold, ask), None, diary.is_over, since(started))
     except Exception as error:
-        return Message({}, portable(error), True)
+        return Message({}, portable(error), True, since(started))

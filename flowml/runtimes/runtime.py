@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.placement import Placement
+from flowml.runtimes.span import Spans
 from flowml.solvers.solver import Progress, Solver, State
 
 
@@ -18,10 +19,13 @@ class Turn(NamedTuple):
         Of the state after it.
     seconds : float
         Wall time of the pass and its step.
+    spans : tuple of Span
+        Who worked on it, and when, where that is known.
     """
 
     progress: Progress
     seconds: float
+    spans: Spans = ()
 
 
 class Advance(NamedTuple):

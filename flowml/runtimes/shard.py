@@ -1,5 +1,6 @@
 """The shard: the leaves that sit together on one worker, and what a pass does with them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from flowml.kernels.rows import Block
 from flowml.kernels.scratch import place_block, scratch_scope
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.packed import Packed, pack
+from flowml.runtimes.span import since
 from flowml.runtimes.tree import Nodes, add_leaf
 
 Leaves: TypeAlias = Sequence[tuple[int, Sequence[BlockSource]]]
@@ -120,5 +122,7 @@ def summarise_leaves(leaves: Sequence[Leaf], fold: Fold, ask: Ask) -> Nodes:
 
 def summarise_shard(shard: Shard, fold: Fold, ask: Ask) -> Packed:
     """Run one pass over a shard: the task that travels to the workers."""
+    started = time.time()
     with one_blas_thread():
-        return pack(summarise_leaves(shard.leaves, fold, align(ask)))
+        nodes = summarise_leaves(shard.leaves, fold, align(ask))
+    return pack(nodes, (since(started),))

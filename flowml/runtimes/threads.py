@@ -1,6 +1,7 @@
 """Passes on this process's threads: no scheduler round trip, for data in this process or files."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,7 @@ from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Advance
 from flowml.runtimes.shard import Leaf, make_shard, summarise_leaves
+from flowml.runtimes.span import Span, Spans, by_place, since
 from flowml.runtimes.tree import Nodes, join, root
 from flowml.solvers.solver import Solver, State
 
@@ -28,9 +30,15 @@ class Crew:
     ----------
     leaves : list of Leaf
     n_threads : int
+
+    Attributes
+    ----------
+    spans : list of Span
+        Who went over which group in the last pass.
     """
 
     def __init__(self, leaves: list[Leaf], n_threads: int) -> None:
+        self.spans: list[Span] = []
         self._groups = group(leaves, n_threads)
         self._pool: ThreadPoolExecutor | None = None
         if n_threads > 1 and len(self._groups) > 1:
@@ -38,9 +46,13 @@ class Crew:
 
     def summarise(self, fold: Fold, ask: Ask) -> Nodes:
         """Summarise the groups of leaves on the threads, and join their subtrees."""
+        self.spans = spans = []
 
         def summarise(leaves: list[Leaf]) -> Nodes:
-            return summarise_leaves(leaves, fold, ask)
+            started = time.time()
+            nodes = summarise_leaves(leaves, fold, ask)
+            spans.append(since(started))
+            return nodes
 
         run = map if self._pool is None else self._pool.map
         return join(run(summarise, self._groups), fold)
@@ -86,13 +98,16 @@ class ThreadsRuntime:
 
     def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
         """Run the loop here."""
-        return iterate(self.one_pass, solver, state)
+        return iterate(self.one_pass, solver, state, self._worked)
 
     def close(self) -> None:
         """Stop the threads and drop the blocks."""
         if self._crew is not None:
             self._crew.close()
         self._crew = None
+
+    def _worked(self) -> Spans:
+        return () if self._crew is None else by_place(self._crew.spans)
 
 
 def group(leaves: list[Leaf], n_threads: int) -> list[list[Leaf]]:
