@@ -17,8 +17,51 @@ TAKEN_IN_AFTER = 1.0
 """Seconds within which a scheduler has taken in the graph of a pass: milliseconds, if not busy."""
 
 
+LOOK_EVERY = 2.0
+"""Seconds between two looks at who is there."""
+LEAVING = ("closing", "closing_gracefully", "closed")
+"""What Dask says of a worker that takes no more work."""
+
+
+class Roster:
+    """Looks every so often whether workers came or left.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : sequence of Worker
+        Those known.
+    every : float
+        Seconds between two looks, which cost a round trip to the scheduler each.
+    """
+
+    def __init__(
+        self, client: Client, workers: Sequence[Worker], every: float = LOOK_EVERY
+    ) -> None:
+        self._client = client
+        self._known = set(workers)
+        self._every = every
+        self._next = time.monotonic() + every
+
+    def changed(self) -> list[Worker] | None:
+        """Return the workers where they are others than those known, which they are from then on.
+
+        None where they aren't, or where it isn't time to look.
+        """
+        if time.monotonic() < self._next:
+            return None
+        workers = cluster_workers(self._client)
+        self._next = time.monotonic() + self._every
+        if set(workers) == self._known:
+            return None
+        self._known = set(workers)
+        return workers
+
+
 def cluster_workers(client: Client) -> list[Worker]:
     """Describe the cluster's workers, in a fixed order, waiting for the first if there is none.
+
+    Those that are about to leave don't count, unless there are no others.
 
     Raises
     ------
@@ -27,9 +70,10 @@ def cluster_workers(client: Client) -> list[Worker]:
     """
     client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
     info = client.scheduler_info(n_workers=-1)["workers"]
+    staying = {address: f for address, f in info.items() if f["status"] not in LEAVING}
     return [
         Worker(address, facts["nthreads"], facts["memory_limit"])
-        for address, facts in sorted(info.items())
+        for address, facts in sorted((staying or info).items())
     ]
 
 

@@ -65,7 +65,7 @@ def shard_graph(dataset: Dataset, placement: Placement, token: str) -> HighLevel
             for leaf, sources in placement.sources(dataset, shard.leaves)
         ]
         task = Task(key, make_shard, List(*leaves), owned, placement.keep)
-        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
+        layers[key] = MaterializedLayer({key: task}, annotations=pin(shard.worker))
         dependencies[key] = set(upstream.layers)
     return HighLevelGraph(layers, dependencies)
 
@@ -86,7 +86,7 @@ def pass_graph(
         key = f"flowml-summarise-{token}-{number}"
         of = shard_key(shards_token, number)
         task = Task(key, summarise_shard, TaskRef(of), DataNode(None, fold), DataNode(None, ask))
-        layers[key] = MaterializedLayer({key: task}, annotations=_pin(shard.worker))
+        layers[key] = MaterializedLayer({key: task}, annotations=pin(shard.worker))
         dependencies[key] = {name for name in (of, f"shards-{shards_token}") if name in layers}
         keys.append(key)
     merges, result = _merge_tasks(keys, token, fold)
@@ -136,6 +136,6 @@ def _merge_tasks(keys: list[Key], token: str, fold: Fold) -> tuple[dict[Key, Tas
     return tasks, result
 
 
-def _pin(worker: str) -> dict[str, Any]:
+def pin(worker: str) -> dict[str, Any]:
     """Prefer one worker, but outlive it."""
     return {"workers": [worker], "allow_other_workers": True} if worker else {}

@@ -10,6 +10,7 @@ from distributed import Client, Future
 from flowml.data.dataset import Dataset
 from flowml.runtimes.cluster import forget
 from flowml.runtimes.graphs import Key, shard_graph, shard_key, unique_token
+from flowml.runtimes.moving import moved_graph
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.shard import make_shard
 
@@ -32,17 +33,18 @@ class HeldShards:
     """
 
     def __init__(self, dataset: Dataset, placement: Placement, client: Client) -> None:
+        self._client = client
+        self._placement = placement
         self.token = unique_token()
-        keys = [shard_key(self.token, number) for number in range(len(placement.shards))]
-        self.futures: dict[Key, Future[Any]] = {key: Future(key, client) for key in keys}
+        self.futures = futures = self._named(self.token, placement)
         try:
             if dataset.is_lazy:
                 graph = shard_graph(dataset, placement, self.token)
-                client.persist([Delayed(key, graph) for key in keys])
+                client.persist([Delayed(key, graph) for key in futures])
             else:
-                _send(dataset, placement, client, keys)
+                _send(dataset, placement, client, list(futures))
         except BaseException:
-            forget(client, list(self.futures.values()))
+            forget(client, list(futures.values()))
             raise
 
     @property
@@ -50,6 +52,30 @@ class HeldShards:
         """The shards as a layer that other graphs build on."""
         layer = f"shards-{self.token}"
         return HighLevelGraph({layer: self.futures}, {layer: set()})
+
+    def move(self, placement: Placement) -> None:
+        """Share the leaves out anew: shards are split where they are, and only parts travel.
+
+        Shards have other names afterwards, and the same leaves as `placement` says. Workers need
+        not have carried it out when this returns: whatever builds on the new names waits for them.
+
+        Parameters
+        ----------
+        placement : Placement
+            The same leaves on other workers.
+        """
+        token = unique_token()
+        futures = self._named(token, placement)
+        where = self._client.who_has(list(self.futures.values()))
+        sites = [min(where.get(key) or [""]) for key in self.futures]
+        graph = moved_graph(self.graph, sites, (self._placement, self.token), (placement, token))
+        try:
+            self._client.persist([Delayed(key, graph) for key in futures])
+        except BaseException:
+            forget(self._client, list(futures.values()))
+            raise
+        self.release()
+        self.token, self.futures, self._placement = token, futures, placement
 
     def is_lost(self) -> bool:
         """Tell whether a worker is gone whose shards no graph can make again."""
@@ -60,6 +86,10 @@ class HeldShards:
         for future in self.futures.values():
             future.release()
         self.futures = {}
+
+    def _named(self, token: str, placement: Placement) -> dict[Key, Future[Any]]:
+        keys = [shard_key(token, number) for number in range(len(placement.shards))]
+        return {key: Future(key, self._client) for key in keys}
 
 
 def _send(dataset: Dataset, placement: Placement, client: Client, keys: Sequence[Key]) -> None:

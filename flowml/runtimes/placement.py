@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from flowml.data.block_source import BlockSource, DaskKeys
 from flowml.data.dataset import Dataset, Part
 from flowml.kernels.rows import Block
@@ -165,16 +167,16 @@ def spread(
     holders: Mapping[int, str],
 ) -> tuple[ShardPlan, ...]:
     """Give each leaf to the worker that holds most of it, or else cut evenly by bytes."""
-    weights = [sum(parts[number].nbytes or 1 for number in leaf) for leaf in leaves]
+    weights = leaf_weights(leaves, parts)
     if holders:
         homes = [_home(leaf, parts, holders, workers) for leaf in leaves]
         shards = []
         for worker in workers:
             mine = [number for number, home in enumerate(homes) if home == worker.address]
-            shards += _cut(mine, [weights[n] for n in mine], [worker.address] * worker.n_threads)
+            shards += cut(mine, [weights[n] for n in mine], [worker.address] * worker.n_threads)
         return tuple(shards)
     slots = [worker.address for worker in workers for _ in range(worker.n_threads)]
-    return tuple(_cut(range(len(leaves)), weights, slots))
+    return tuple(cut(range(len(leaves)), weights, slots))
 
 
 def _home(
@@ -190,13 +192,27 @@ def _home(
     return max(held, key=lambda address: held[address])
 
 
-def _cut(leaves: Sequence[int], weights: Sequence[int], slots: Sequence[str]) -> list[ShardPlan]:
-    """Cut consecutive leaves into a run per slot with about equal weights; empty runs drop."""
+def leaf_weights(leaves: Sequence[Sequence[int]], parts: Sequence[Part]) -> list[int]:
+    """Return how much there is to do for each leaf: its bytes, where they are known."""
+    return [sum(parts[number].nbytes or 1 for number in leaf) for leaf in leaves]
+
+
+def cut(
+    leaves: Sequence[int],
+    weights: Sequence[int],
+    slots: Sequence[str],
+    shares: Sequence[float] | None = None,
+) -> list[ShardPlan]:
+    """Cut leaves in their order into a run per slot; empty runs drop.
+
+    The runs' weights are about equal, or as the shares.
+    """
     total = sum(weights)
+    ends = np.cumsum(np.ones(len(slots)) if shares is None else shares)
     runs: list[list[int]] = [[] for _ in slots]
     before = 0
     for leaf, weight in zip(leaves, weights, strict=True):
-        middle = before + weight / 2
-        runs[min(int(len(slots) * middle / total), len(slots) - 1)].append(leaf)
+        middle = (before + weight / 2) / total * ends[-1]
+        runs[min(int(np.searchsorted(ends, middle, "right")), len(slots) - 1)].append(leaf)
         before += weight
     return [ShardPlan(slot, tuple(run)) for slot, run in zip(slots, runs, strict=True) if run]
