@@ -1,10 +1,11 @@
 """Passes measured on clusters of 1 to 16 processes in this machine."""
 
 import logging
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from itertools import product
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from distributed import Client, LocalCluster
@@ -15,16 +16,29 @@ from flowml.data.schema import Schema
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array, Block, Rows
 from flowml.runtimes.choose import open_runtime
+from flowml.runtimes.cluster import cluster_workers, place_on_cluster
+from flowml.runtimes.gang import Gang
+from flowml.runtimes.held import HeldShards
+from flowml.runtimes.member import Member
+from flowml.runtimes.passes import iterate
+from flowml.runtimes.tree import Nodes, join, root
 from flowml.solvers.solver import Progress
 
 N_WORKERS = (1, 2, 4, 8, 16)
-RUNTIMES = ("dataflow", "allreduce")
+GANG = "gang"
+"""The client calls actors, as coded passes do."""
+RUNTIMES = ("dataflow", "allreduce", GANG)
 LEAVES = 64
 COLUMNS = 16
-ROW_BYTES = (8 * COLUMNS * LEAVES, 64 << 20)
+ROW_BYTES = (8 * COLUMNS * LEAVES, 32 << 20)
 SUMMARY_BYTES = (1 << 7, 1 << 17)
 WARM_UPS = 5
 COUNTED = 40
+STARTED_WITHIN = 120
+ANSWERED_WITHIN = 60.0
+"""Seconds."""
+
+Record: TypeAlias = dict[str, Any]
 
 
 class Sum(NamedTuple):
@@ -75,7 +89,7 @@ class Repeat:
         return Progress(0.0, 0.0)
 
 
-def measure(n_workers: int, counted: int = COUNTED) -> Iterator[dict[str, Any]]:
+def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
     """Start a cluster of processes with a thread each, and yield a record for each kind of pass."""
     with (
         LocalCluster(
@@ -86,22 +100,18 @@ def measure(n_workers: int, counted: int = COUNTED) -> Iterator[dict[str, Any]]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.wait_for_workers(n_workers, timeout=120)
-        for row_bytes in ROW_BYTES:
-            dataset = rows(row_bytes)
-            for runtime in RUNTIMES:
-                config = Config(client=client, runtime=runtime)
-                for summary_bytes in SUMMARY_BYTES:
-                    seconds = passes(dataset, config, summary_bytes, counted)
-                    yield {
-                        "runtime": runtime,
-                        "n_workers": n_workers,
-                        "row_bytes": row_bytes,
-                        "summary_bytes": summary_bytes,
-                        "seconds": statistics.median(seconds),
-                        "quartiles": [float(q) for q in np.quantile(seconds, (0.25, 0.75))],
-                        "passes": len(seconds),
-                    }
+        client.wait_for_workers(n_workers, timeout=STARTED_WITHIN)
+        for row_bytes, runtime, summary_bytes in product(ROW_BYTES, RUNTIMES, SUMMARY_BYTES):
+            passes = gang_passes if runtime == GANG else runtime_passes
+            config = Config(client=client, runtime=runtime)
+            seconds = passes(rows(row_bytes), config, summary_bytes, counted)
+            yield {
+                "runtime": runtime,
+                "n_workers": n_workers,
+                "row_bytes": row_bytes,
+                "summary_bytes": summary_bytes,
+                "seconds": [round(second, 6) for second in seconds],
+            }
 
 
 def rows(row_bytes: int) -> Dataset:
@@ -113,16 +123,44 @@ def rows(row_bytes: int) -> Dataset:
     return Dataset(Schema(COLUMNS, X.dtype), parts, "NumPy array", lambda: "drawn")
 
 
-def passes(dataset: Dataset, config: Config, summary_bytes: int, counted: int) -> list[float]:
-    """Return the seconds of each pass, as whoever drives the loop sees them."""
+def runtime_passes(
+    dataset: Dataset, config: Config, summary_bytes: int, counted: int
+) -> list[float]:
+    """Return the seconds of each pass of a fit, as whoever drives the loop sees them."""
     runtime = open_runtime(dataset, config)
+    solver = Repeat(summary_bytes, WARM_UPS + counted)
     try:
-        solver = Repeat(summary_bytes, WARM_UPS + counted)
-        taken = [
-            turn.seconds
-            for advance in runtime.iterate(solver, solver.init())
-            for turn in advance.turns
-        ]
+        advances = list(runtime.iterate(solver, solver.init()))
     finally:
         runtime.close()
-    return taken[WARM_UPS:]
+    return [turn.seconds for advance in advances for turn in advance.turns][WARM_UPS:]
+
+
+def gang_passes(dataset: Dataset, config: Config, summary_bytes: int, counted: int) -> list[float]:
+    """Return the seconds of passes for which the client calls every worker and waits for all."""
+    client, workers = config.client, cluster_workers(config.client)
+    placement = place_on_cluster(dataset, client, None)
+    held, gang = HeldShards(dataset, placement, client), Gang(client, workers)
+    solver = Repeat(summary_bytes, WARM_UPS + counted)
+    try:
+        shards: dict[str, list[Any]] = {}
+        for plan, future in zip(placement.shards, held.futures.values(), strict=True):
+            shards.setdefault(plan.worker, []).append(future)
+        gang.adopt(held.token, shards)
+        one_pass = partial(call_all, gang, held.token)
+        advances = list(iterate(one_pass, solver, solver.init()))
+    finally:
+        held.release()
+        gang.close()
+    return [turn.seconds for advance in advances for turn in advance.turns][WARM_UPS:]
+
+
+def call_all(gang: Gang, fit: str, fold: Fold, ask: Array) -> Any:
+    """Have every member summarise its leaves, and merge the answers."""
+    answers = gang.call_all(summarise_crew, fit, fold, ask)
+    return root(join((answer.result(ANSWERED_WITHIN) for answer in answers), fold), fold)
+
+
+def summarise_crew(member: Member, fit: str, fold: Fold, ask: Array) -> Nodes:
+    """Summarise the leaves of one member."""
+    return member.crews[fit].summarise(fold, ask)

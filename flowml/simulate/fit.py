@@ -14,6 +14,8 @@ from flowml.simulate.workload import Workload
 
 ROUNDS = 30
 SETTLED = 1e-6
+PATIENCE = 4
+"""Turns without a better fit."""
 PULL = 1e-6
 """Weight of staying near the costs before, against a measured pass: for what no pass tells."""
 
@@ -72,18 +74,19 @@ def fitted(measured: Sequence[Measured], costs: CostModel) -> CostModel:
         raise ValueError("a cost model is fitted from passes that took some time; got none, or 0 s")
     anchor = costs.seconds
     seconds = np.array([one.seconds for one in measured])
-    best, least = costs, np.inf
-    for turn in range(ROUNDS):
+    best, least, since = costs, np.inf, 0
+    for _ in range(ROUNDS):
         timelines = [_undisturbed(one, costs) for one in measured]
         error = float(np.square([t.total for t in timelines] / seconds - 1.0).sum())
-        if error < least:
-            best, least = costs, error
+        since += 1
+        if error < least * (1.0 - SETTLED):
+            best, least, since = costs, error, 0
+        if since > PATIENCE:
+            break
         units = np.array([timeline.critical_units() for timeline in timelines])
         found = _solved(units / seconds[:, None], anchor)
-        step = 1.0 if turn < ROUNDS // 2 else 0.5  # paths that change to and fro meet in between
+        step = 0.5 if since else 1.0  # paths that change to and fro meet in between
         moved = costs.seconds + step * (found - costs.seconds)
-        if np.allclose(moved, costs.seconds, rtol=SETTLED, atol=0.0):
-            break
         costs = costs.with_seconds(moved)
     return best
 
