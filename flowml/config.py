@@ -9,7 +9,7 @@ from typing import Any
 
 from flowml.pool import Pool
 
-RUNTIMES = ("dataflow", "allreduce")
+RUNTIMES = ("dataflow", "allreduce", "parameter_server")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Config:
 
     client: Any = None
     runtime: str = "dataflow"
+    staleness: int = 0
     keep: bool | None = None
     n_threads: int | None = None
     checkpoint: Path | None = None
@@ -58,10 +59,14 @@ def config_context(**settings: Any) -> Iterator[Config]:
     client : distributed.Client, optional
         The cluster to run on. Without one, lazy input runs on the client that is active, if any,
         and data in this process on this process's threads.
-    runtime : {"dataflow", "allreduce"}, default="dataflow"
-        Who adds the summaries up: a Dask graph for each pass, or the workers among themselves,
+    runtime : {"dataflow", "allreduce", "parameter_server"}, default="dataflow"
+        Who adds the summaries up: a Dask graph for each pass; the workers among themselves,
         which then run the whole loop (``pip install "flowml[allreduce]"``) and meet once for all
-        fits in the block.
+        fits in the block; or one worker that serves the others.
+    staleness : int, default=0
+        Passes that a worker may be ahead of the slowest with ``runtime="parameter_server"``. With
+        0 the bits are those of the other runtimes; more is for solvers that take sums of answers
+        to different states: k-means and stochastic gradients.
     keep : bool, optional
         Load lazy data once and keep it for the length of the fit (True), or read it again every
         pass (False). By default it is kept where it fits the workers' memory.
@@ -119,6 +124,8 @@ def replace_known(config: Config, settings: dict[str, Any]) -> Config:
 def _checked(config: Config) -> Config:
     if config.runtime not in RUNTIMES:
         raise ValueError(f"runtime={config.runtime!r} is none of {', '.join(RUNTIMES)}")
+    if config.staleness < 0:
+        raise ValueError(f"staleness={config.staleness} must be at least 0")
     if config.resume and config.checkpoint is None:
         raise ValueError("resume=True needs checkpoint=, the folder to resume from")
     if config.n_threads is not None and config.n_threads < 1:

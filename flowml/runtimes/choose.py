@@ -10,11 +10,13 @@ from flowml.data.dataset import Dataset
 from flowml.runtimes.allreduce import open_allreduce
 from flowml.runtimes.cluster import cluster_workers, place_on_cluster
 from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
+from flowml.runtimes.parameter_server import open_parameter_server
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process
 
 THREADS, DATAFLOW, ALLREDUCE = "threads", "dataflow", "allreduce"
+PARAMETER_SERVER = "parameter_server"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Choice:
 
     Parameters
     ----------
-    runtime : {"threads", "dataflow", "allreduce"}
+    runtime : {"threads", "dataflow", "allreduce", "parameter_server"}
     reason : str
     client : distributed.Client or None
     workers : sequence of Worker
@@ -80,6 +82,8 @@ def open_runtime(dataset: Dataset, config: Config) -> Runtime:
     client, _ = choose_client(dataset, config)
     if client is not None and config.runtime == ALLREDUCE:
         return open_allreduce(dataset, client, config)
+    if client is not None and config.runtime == PARAMETER_SERVER:
+        return open_parameter_server(dataset, client, config)
     if client is not None:
         return open_dataflow(dataset, client, config)
     if dataset.collections:

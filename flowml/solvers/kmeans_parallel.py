@@ -96,6 +96,10 @@ class KMeansParallel:
         """Stop once there are centres."""
         return state.done
 
+    def mixes(self, state: KMeansParallelState) -> bool:
+        """Take turns with the others: each draw is by the distances from all before it."""
+        return False
+
     def progress(self, state: KMeansParallelState) -> Progress:
         """Report the cost of the candidates."""
         return Progress(state.potential, float("nan"))

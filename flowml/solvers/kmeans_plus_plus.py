@@ -84,6 +84,10 @@ class KMeansPlusPlus:
         """Stop once there are k centres."""
         return len(state.centers) == self.options.n_clusters
 
+    def mixes(self, state: KMeansPlusPlusState) -> bool:
+        """Take turns with the others: each draw is by the distances from all before it."""
+        return False
+
     def progress(self, state: KMeansPlusPlusState) -> Progress:
         """Report the cost of the centres chosen so far."""
         return Progress(state.potential, float("nan"))

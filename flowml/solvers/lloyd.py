@@ -102,6 +102,13 @@ class Lloyd:
         """Stop when the centres stay, or at the last iteration."""
         return state.done
 
+    def mixes(self, state: LloydState) -> bool:
+        """Sums by older labels do, but which rows are farthest is a matter of the same centres.
+
+        Neal & Hinton 1998: incremental expectation maximisation, here with hard labels.
+        """
+        return state.n_far == 0
+
     def progress(self, state: LloydState) -> Progress:
         """Report the cost and the centres' last move."""
         return Progress(state.objective, state.change)

@@ -184,6 +184,10 @@ class Sgd:
         """Stop at the tolerance, at the limit, or where no step is short enough."""
         return state.converged or state.stuck or state.n_passes >= self.max_passes
 
+    def mixes(self, state: SgdState) -> bool:
+        """Epochs from different points average like those from one, but for those that led away."""
+        return state.n_iter > 0
+
     def progress(self, state: SgdState) -> Progress:
         """Report the objective, and the violation that the tolerance is about."""
         return Progress(state.value, state.violation)

@@ -53,6 +53,9 @@ class Solver(Protocol):
 
     Each method is pure. A solver never knows who is adding up: the loop hands `ask` to whoever
     holds the rows, and brings the merged summary back.
+
+    A solver may have a method ``mixes(state) -> bool`` besides: whether its next step takes a sum
+    of summaries of which some were asked with states from before. A parameter server asks.
     """
 
     @property
