@@ -9,7 +9,8 @@ from typing import Any
 
 from flowml.pool import Pool
 
-RUNTIMES = ("dataflow", "allreduce", "parameter_server")
+RUNTIMES = ("dataflow", "allreduce", "parameter_server", "coded")
+STRAGGLERS = ("auto", "none", "backup", "fractional", "cyclic", "stochastic", "ignore")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Config:
     client: Any = None
     runtime: str = "dataflow"
     staleness: int = 0
+    straggler: str = "auto"
+    n_stragglers: int = 1
     keep: bool | None = None
     n_threads: int | None = None
     checkpoint: Path | None = None
@@ -59,14 +62,24 @@ def config_context(**settings: Any) -> Iterator[Config]:
     client : distributed.Client, optional
         The cluster to run on. Without one, lazy input runs on the client that is active, if any,
         and data in this process on this process's threads.
-    runtime : {"dataflow", "allreduce", "parameter_server"}, default="dataflow"
+    runtime : {"dataflow", "allreduce", "parameter_server", "coded"}, default="dataflow"
         Who adds the summaries up: a Dask graph for each pass; the workers among themselves,
         which then run the whole loop (``pip install "flowml[allreduce]"``) and meet once for all
-        fits in the block; or one worker that serves the others.
+        fits in the block; one worker that serves the others; or workers of which some needn't be
+        waited for.
     staleness : int, default=0
         Passes that a worker may be ahead of the slowest with ``runtime="parameter_server"``. With
         0 the bits are those of the other runtimes; more is for solvers that take sums of answers
         to different states: k-means and stochastic gradients.
+    straggler : str, default="auto"
+        What is done with ``runtime="coded"`` about workers that are late. "auto" measures how long
+        the workers take, and brings parts of the rows to others, moves shares, or begins backup
+        tasks where that pays. "none" waits, "backup" has others begin again what is late, and
+        "fractional" has groups of workers do the same work: the bits are those of the other
+        runtimes. "cyclic" gives the same sums to rounding, for solvers whose summaries add up as
+        vectors; "stochastic" and "ignore" give estimates, for stochastic gradients.
+    n_stragglers : int, default=1
+        How many workers need not answer, with "fractional", "cyclic", "stochastic" and "ignore".
     keep : bool, optional
         Load lazy data once and keep it for the length of the fit (True), or read it again every
         pass (False). By default it is kept where it fits the workers' memory.
@@ -126,6 +139,10 @@ def _checked(config: Config) -> Config:
         raise ValueError(f"runtime={config.runtime!r} is none of {', '.join(RUNTIMES)}")
     if config.staleness < 0:
         raise ValueError(f"staleness={config.staleness} must be at least 0")
+    if config.straggler not in STRAGGLERS:
+        raise ValueError(f"straggler={config.straggler!r} is none of {', '.join(STRAGGLERS)}")
+    if config.n_stragglers < 1:
+        raise ValueError(f"n_stragglers={config.n_stragglers} must be at least 1")
     if config.resume and config.checkpoint is None:
         raise ValueError("resume=True needs checkpoint=, the folder to resume from")
     if config.n_threads is not None and config.n_threads < 1:

@@ -38,6 +38,9 @@ class PassCompleted(NamedTuple):
         Wall time of the pass and its step.
     rows, nbytes : int
         Rows summarised and bytes they take in memory; -1 where not known.
+    error_bound : float
+        With ``runtime="coded"`` 0 where the sums were exact, else the norm of what may be amiss
+        in them; NaN on other runtimes.
     """
 
     stage: str
@@ -47,6 +50,7 @@ class PassCompleted(NamedTuple):
     seconds: float
     rows: int
     nbytes: int
+    error_bound: float = float("nan")
 
 
 class PassTimed(NamedTuple):

@@ -117,7 +117,14 @@ class Training:
         dataset, (objective, change) = self.runtime.dataset, turn.progress
         rows, nbytes = (-1 if size is None else size for size in (dataset.n_rows, dataset.nbytes))
         return PassCompleted(
-            stage, self.n_passes, float(objective), float(change), turn.seconds, rows, nbytes
+            stage,
+            self.n_passes,
+            float(objective),
+            float(change),
+            turn.seconds,
+            rows,
+            nbytes,
+            float(turn.error_bound),
         )
 
     def _name_nonfinite(self, nan_counts: bool) -> str:

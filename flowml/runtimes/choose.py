@@ -9,6 +9,7 @@ from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.runtimes.allreduce import open_allreduce
 from flowml.runtimes.cluster import cluster_workers, place_on_cluster
+from flowml.runtimes.coded import open_coded
 from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
 from flowml.runtimes.parameter_server import open_parameter_server
 from flowml.runtimes.placement import Placement, Worker, place
@@ -16,7 +17,7 @@ from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process
 
 THREADS, DATAFLOW, ALLREDUCE = "threads", "dataflow", "allreduce"
-PARAMETER_SERVER = "parameter_server"
+PARAMETER_SERVER, CODED = "parameter_server", "coded"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Choice:
 
     Parameters
     ----------
-    runtime : {"threads", "dataflow", "allreduce", "parameter_server"}
+    runtime : {"threads", "dataflow", "allreduce", "parameter_server", "coded"}
     reason : str
     client : distributed.Client or None
     workers : sequence of Worker
@@ -84,6 +85,8 @@ def open_runtime(dataset: Dataset, config: Config) -> Runtime:
         return open_allreduce(dataset, client, config)
     if client is not None and config.runtime == PARAMETER_SERVER:
         return open_parameter_server(dataset, client, config)
+    if client is not None and config.runtime == CODED:
+        return open_coded(dataset, client, config)
     if client is not None:
         return open_dataflow(dataset, client, config)
     if dataset.collections:

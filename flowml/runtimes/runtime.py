@@ -21,11 +21,15 @@ class Turn(NamedTuple):
         Wall time of the pass and its step.
     spans : tuple of Span
         Who worked on it, and when, where that is known.
+    error_bound : float
+        Where a code stood for the rows that weren't waited for: 0 if the sums are exact, else the
+        norm of what may be amiss in them.
     """
 
     progress: Progress
     seconds: float
     spans: Spans = ()
+    error_bound: float = float("nan")
 
 
 class Advance(NamedTuple):

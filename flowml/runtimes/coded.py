@@ -1,0 +1,168 @@
+"""Passes that don't wait for stragglers: shares overlap by a code, and what came is decoded."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from distributed import Client
+
+from flowml.config import Config
+from flowml.data.dataset import Dataset
+from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.pool import Pool
+from flowml.runtimes.blas import one_blas_thread
+from flowml.runtimes.cluster import cluster_workers, place_on_cluster
+from flowml.runtimes.coded_pass import Came, UndecodableError
+from flowml.runtimes.gang import LOST
+from flowml.runtimes.placement import Placement
+from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
+from flowml.runtimes.stragglers import AUTO, Handling
+from flowml.runtimes.table import Table, has_room_for_copies
+from flowml.solvers.one_pass import OnePass
+from flowml.solvers.solver import Solver, State
+
+RESTARTS = 3
+"""Times in a row that all workers may be lost in one pass, before it gives up."""
+LINEAR = ("cyclic", "stochastic", "ignore")
+"""Ways that add summaries up as vectors."""
+ESTIMATES = ("stochastic", "ignore")
+"""Ways that give about the sum."""
+
+
+class CodedRuntime:
+    """Parts held by members of a gang, some of them twice; a pass ends when it can be decoded.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    placement : Placement
+    client : distributed.Client
+    pool : Pool or None
+        Where gangs come from, and go to.
+    handling : Handling
+        What is done about stragglers.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        placement: Placement,
+        client: Client,
+        pool: Pool | None,
+        handling: Handling,
+    ) -> None:
+        self.dataset, self.placement = dataset, placement
+        self._client, self._pool, self._handling = client, pool, handling
+        self._table: Table | None = None
+        self._news: list[str] = []
+        self.seconds_decoding = 0.0
+        self.seconds_in_passes = 0.0
+
+    def one_pass(self, fold: Fold, ask: Ask) -> Summary:
+        """Summarise all rows once, exactly."""
+        solver = OnePass(fold, ask)
+        state = solver.init()
+        for advance in self.iterate(solver, state):
+            state = advance.state
+        return state.summary
+
+    def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Run the loop here.
+
+        Raises
+        ------
+        ValueError
+            If the solver can't work with what this way of handling stragglers gives.
+        """
+        linear = self._is_linear(solver)
+        while not solver.done(state):
+            started = time.perf_counter()
+            came = self._pass(solver.fold, solver.ask(state), linear)
+            if not solver.fold.finite(came.summary):
+                raise NonFiniteError(solver.fold.takes_nan)
+            with one_blas_thread():
+                state = solver.step(state, came.summary)
+            seconds = time.perf_counter() - started
+            self.seconds_decoding += came.decoding
+            self.seconds_in_passes += seconds
+            turn = Turn(solver.progress(state), seconds, came.spans, came.error_bound)
+            news, self._news = tuple(self._news), []
+            yield Advance(state, (turn,), news)
+
+    def close(self) -> None:
+        """Let the members and the workers drop the rows."""
+        table, self._table = self._table, None
+        if table is not None:
+            table.clear(self._pool)
+
+    def _is_linear(self, solver: Solver) -> bool:
+        """Tell whether the parts' summaries are added up as vectors, for this solver."""
+        straggler, name = self._handling.straggler, type(solver).__name__
+        if straggler not in LINEAR:
+            return False
+        if straggler in ESTIMATES and not getattr(solver, "takes_estimates", False):
+            if solver.max_passes == 1:
+                return False
+            raise ValueError(
+                f"straggler={straggler!r} gives estimates of the sums over the rows, and the "
+                f"solver {name} needs the sums: use one that steps by estimates (SGDClassifier, "
+                'SGDRegressor), or straggler="backup" or "fractional", whose sums are exact'
+            )
+        if not solver.fold.additive:
+            if solver.max_passes == 1:
+                return False
+            raise ValueError(
+                f"straggler={straggler!r} adds summaries up as vectors, which isn't how those of "
+                f'the solver {name} merge: use straggler="backup" or "fractional"'
+            )
+        return True
+
+    def _pass(self, fold: Fold, ask: Ask, linear: bool) -> Came:
+        for _ in range(RESTARTS):
+            try:
+                table = self._table or self._set()
+            except LOST as error:
+                self._start_over(error)
+                continue
+            self._news += table.prepare()
+            try:
+                came = table.run(fold, ask, linear)
+            except UndecodableError as error:
+                self._start_over(error)
+                continue
+            self._news += table.learn(came)
+            return came
+        raise RuntimeError(
+            f"the cluster lost its workers {RESTARTS} times in one pass: see their logs "
+            "(memory_limit is the usual cause)"
+        )
+
+    def _start_over(self, error: Exception) -> None:
+        self.close()
+        self._news.append(f"the pass starts over with the workers that there are ({error})")
+
+    def _set(self) -> Table:
+        """Bring the rows to the members."""
+        self._table = table = Table(
+            self.dataset,
+            self.placement,
+            self._client,
+            cluster_workers(self._client),
+            self._pool,
+            self._handling,
+        )
+        self._news += table.open()
+        return table
+
+
+def open_coded(dataset: Dataset, client: Client, config: Config) -> CodedRuntime:
+    """Decide whether the rows are kept: copies count."""
+    keep = True if dataset.collections else config.keep
+    placement = place_on_cluster(dataset, client, keep)
+    handling = Handling(config.straggler, config.n_stragglers)
+    copied = handling.straggler not in (AUTO, "none", "ignore")
+    crowded = copied and not has_room_for_copies(dataset, cluster_workers(client))
+    if crowded and dataset.is_lazy and placement.keep and keep is None:
+        reason = "copies of the rows don't fit the workers' memory: read again in each pass"
+        placement = replace(placement, keep=False, reason=reason)
+    return CodedRuntime(dataset, placement, client, config.pool, handling)

@@ -1,0 +1,190 @@
+"""Copies of parts at the members of a gang: which are there, and which are on their way."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distributed import Client, Future
+
+from flowml.data.dataset import Dataset
+from flowml.runtimes.cluster import cluster_workers, forget
+from flowml.runtimes.desk import take
+from flowml.runtimes.gang import LOST, Gang
+from flowml.runtimes.graphs import unique_token
+from flowml.runtimes.held import HeldShards
+from flowml.runtimes.placement import Placement, ShardPlan
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at which workers there are, while rows are on their way."""
+
+
+@dataclass(eq=False)
+class Transport:
+    """Parts on their way to a member, and then there.
+
+    Parameters
+    ----------
+    parts : tuple of int
+    shard : Future
+        Their leaves in the worker's memory.
+    task : Future
+        Gives them to the member.
+    """
+
+    parts: tuple[int, ...]
+    shard: Future[Any]
+    task: Future[Any]
+    has_arrived: bool = False
+
+
+class Copies:
+    """Which member holds which parts.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    placement : Placement
+        Of which only the leaves count.
+    gang : Gang
+    fit : str
+    parts : sequence of tuple of int
+        The leaves of each part.
+
+    Attributes
+    ----------
+    held : list of set of int
+        For each member the parts that it has.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        placement: Placement,
+        gang: Gang,
+        fit: str,
+        parts: Sequence[tuple[int, ...]],
+    ) -> None:
+        self.parts = parts
+        self.held: list[set[int]] = [set() for _ in gang.workers]
+        self._dataset, self._placement = dataset, placement
+        self._gang, self._fit = gang, fit
+        self._transports: list[list[Transport]] = [[] for _ in gang.workers]
+        self._shards: list[HeldShards] = []
+
+    @property
+    def _client(self) -> Client:
+        return self._gang.client
+
+    def bring(self, wanted: Mapping[int, Iterable[int]]) -> int:
+        """Send for parts that members don't have yet; return how many those are."""
+        news = {seat: tuple(sorted(self._news(seat, parts))) for seat, parts in wanted.items()}
+        news = {seat: parts for seat, parts in news.items() if parts}
+        if not news:
+            return 0
+        plans = [
+            ShardPlan(self._gang.workers[seat].address, tuple(sorted(self._leaves(parts))))
+            for seat, parts in news.items()
+        ]
+        placement = replace(self._placement, shards=tuple(plans))
+        shards = HeldShards(self._dataset, placement, self._client)
+        self._shards.append(shards)
+        for (seat, parts), shard in zip(news.items(), shards.futures.values(), strict=True):
+            self._transports[seat].append(Transport(parts, shard, self._hand_over(seat, shard)))
+        return sum(map(len, news.values()))
+
+    def look(self) -> None:
+        """Note which parts have arrived; those whose worker went are forgotten.
+
+        Raises
+        ------
+        Exception
+            What reading the rows raised.
+        """
+        for seat, transports in enumerate(self._transports):
+            for transport in [one for one in transports if not one.has_arrived]:
+                if transport.task.status == "finished":
+                    transport.has_arrived = True
+                    transport.task.release()
+                    self.held[seat] |= set(transport.parts)
+                elif transport.task.status != "pending":
+                    self._raise(transport.task)
+                    transports.remove(transport)
+                    transport.task.release()
+                    transport.shard.release()
+
+    def are_there(self, wanted: Mapping[int, Iterable[int]]) -> bool:
+        """Tell whether members have parts."""
+        return all(set(parts) <= self.held[seat] for seat, parts in wanted.items())
+
+    def wait(self) -> set[int]:
+        """Wait for all that is on its way, and return the members that went meanwhile.
+
+        Raises
+        ------
+        Exception
+            What reading the rows raised.
+        """
+        gone: set[int] = set()
+        looked = time.monotonic()
+        while self._coming(gone):
+            self.look()
+            if time.monotonic() > looked + LOOK_EVERY:
+                looked, gone = time.monotonic(), self._gone()
+            time.sleep(0.002)
+        return gone
+
+    def lose(self, seat: int) -> None:
+        """Let go of what a member had that is gone, before Dask makes it again elsewhere."""
+        self.held[seat] = set()
+        for transport in self._transports[seat]:
+            transport.shard.release()
+        forget(self._client, [one.task for one in self._transports[seat] if not one.has_arrived])
+        self._transports[seat] = []
+
+    def close(self) -> None:
+        """Let the workers drop the rows."""
+        tasks = [one.task for each in self._transports for one in each if not one.has_arrived]
+        if tasks:
+            forget(self._client, tasks)
+        for shards in self._shards:
+            shards.release()
+        self._shards, self._transports = [], []
+
+    def nbytes(self, parts: Iterable[int]) -> int:
+        """Count the bytes of parts, as far as they are known."""
+        blocks = (block for leaf in self._leaves(parts) for block in self._placement.leaves[leaf])
+        return sum(self._dataset.parts[block].nbytes or 0 for block in blocks)
+
+    def _news(self, seat: int, parts: Iterable[int]) -> set[int]:
+        coming = {part for transport in self._transports[seat] for part in transport.parts}
+        return set(parts) - self.held[seat] - coming
+
+    def _leaves(self, parts: Iterable[int]) -> list[int]:
+        return [leaf for part in parts for leaf in self.parts[part]]
+
+    def _hand_over(self, seat: int, shard: Future[Any]) -> Future[Any]:
+        name = self._gang.name(seat)
+        key = f"flowml-adopt-{self._fit}-{seat}-{unique_token()}"
+        where = {"workers": [self._gang.workers[seat].address], "allow_other_workers": False}
+        return self._client.submit(take, name, self._fit, [shard], key=key, **where)
+
+    def _raise(self, task: Future[Any]) -> None:
+        """Raise what a task raised, unless it only says that its worker is gone."""
+        error = task.exception() if task.status == "error" else None
+        if error is not None and not isinstance(error, LOST):
+            raise error
+
+    def _coming(self, gone: set[int]) -> list[Transport]:
+        return [
+            one
+            for seat, each in enumerate(self._transports)
+            for one in each
+            if not one.has_arrived and seat not in gone
+        ]
+
+    def _gone(self) -> set[int]:
+        there = {worker.address for worker in cluster_workers(self._client)}
+        return {
+            seat for seat, worker in enumerate(self._gang.workers) if worker.address not in there
+        }

@@ -1,0 +1,153 @@
+"""The seats of a coded pass: members that are given tasks, and what they owe."""
+
+import time
+from typing import Any, NamedTuple
+
+from flowml.runtimes.desk import Done, Task, advance, hand_in, work
+from flowml.runtimes.gang import LOST, Answer, Gang
+
+MOST_OWED = 2
+"""Tasks that a member may owe: one that doesn't answer isn't sent more, which would pile up."""
+AT_ONCE = 10.0
+"""Seconds within which an answer that is there is taken over from Dask's own thread."""
+
+
+class Owed(NamedTuple):
+    """An answer that is awaited.
+
+    Attributes
+    ----------
+    round : int
+    is_task : bool
+        Else what was done of one was asked for.
+    answer : Answer
+    since : float
+        By `time.monotonic`.
+    """
+
+    round: int
+    is_task: bool
+    answer: Answer
+    since: float
+
+
+class Answered(NamedTuple):
+    """What came from a seat.
+
+    Attributes
+    ----------
+    seat : int
+    is_task : bool
+        Whether it is the answer to a task, else to the question what was done of one.
+    done : Done
+    """
+
+    seat: int
+    is_task: bool
+    done: Done
+
+
+class Seats:
+    """Members, numbered, with the answers that they owe from this round and earlier ones.
+
+    Parameters
+    ----------
+    gang : Gang
+    fit : str
+
+    Attributes
+    ----------
+    lost : set of int
+        Seats whose workers are gone, for good.
+    """
+
+    def __init__(self, gang: Gang, fit: str) -> None:
+        self.gang = gang
+        self.fit = fit
+        self.lost: set[int] = set()
+        self._owed: list[list[Owed]] = [[] for _ in gang.workers]
+
+    def __len__(self) -> int:
+        """Count the seats, the lost ones too."""
+        return len(self._owed)
+
+    @property
+    def present(self) -> list[int]:
+        """The seats that aren't lost and answer."""
+        return [
+            seat
+            for seat in range(len(self))
+            if seat not in self.lost and self._n_tasks(seat) < MOST_OWED
+        ]
+
+    def start(self, seat: int, task: Task) -> None:
+        """Give a seat a task."""
+        self._ask(seat, task.round, True, self.gang.call(seat, work, self.fit, task))
+
+    def press(self, seat: int, round_number: int) -> None:
+        """Ask a seat for what it has done so far, unless it owes the answer to that already."""
+        if seat not in self.lost and all(owed.is_task for owed in self._owed[seat]):
+            answer = self.gang.ask(seat, hand_in, self.fit, round_number)
+            self._ask(seat, round_number, False, answer)
+
+    def advance(self, round_number: int) -> None:
+        """Tell those who still work that a round has begun, so that they give up."""
+        for seat in self.present:
+            if self._n_tasks(seat):
+                self.gang.ask(seat, advance, self.fit, round_number)
+
+    def is_busy(self, seat: int, round_number: int) -> bool:
+        """Tell whether a seat owes the answer to a task of this round."""
+        return any(owed.is_task and owed.round == round_number for owed in self._owed[seat])
+
+    def silent_for(self, seat: int) -> float:
+        """Return for how many seconds a short question has been waiting."""
+        waits = (owed.since for owed in self._owed[seat] if not owed.is_task)
+        return time.monotonic() - min(waits, default=time.monotonic())
+
+    def collect(self, round_number: int) -> list[Answered]:
+        """Return the answers of a round that have come; those of earlier ones are refused.
+
+        Raises
+        ------
+        Exception
+            What a member's work on this round raised.
+        """
+        found: list[Answered] = []
+        for seat in range(len(self)):
+            for owed in [owed for owed in self._owed[seat] if owed.answer.done()]:
+                self._owed[seat].remove(owed)
+                done = self._read(seat, owed, round_number)
+                if isinstance(done, Done) and done.round == round_number:
+                    found.append(Answered(seat, owed.is_task, done))
+        return found
+
+    def lose(self, seat: int) -> None:
+        """Note that a seat's worker is gone."""
+        self.lost.add(seat)
+        self._owed[seat] = []
+
+    def settle(self, within: float) -> bool:
+        """Wait for what is owed, for some seconds; tell whether all of it came."""
+        deadline = time.monotonic() + within
+        while any(not owed.answer.done() for each in self._owed for owed in each):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.002)
+        return not self.lost
+
+    def _ask(self, seat: int, round_number: int, is_task: bool, answer: Answer) -> None:
+        self._owed[seat].append(Owed(round_number, is_task, answer, time.monotonic()))
+
+    def _n_tasks(self, seat: int) -> int:
+        return sum(owed.is_task for owed in self._owed[seat])
+
+    def _read(self, seat: int, owed: Owed, round_number: int) -> Any:
+        try:
+            reply = owed.answer.reply(AT_ONCE)
+        except LOST:
+            self.lose(seat)
+            return None
+        if reply.error is not None and owed.round == round_number:
+            raise reply.error
+        return reply.value

@@ -1,0 +1,223 @@
+"""The table of a coded fit: members with the parts that they hold, and the code they work under."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from distributed import Client
+
+from flowml.codes.code import Assignment, Code, runs
+from flowml.data.dataset import Dataset
+from flowml.kernels.fold import Ask, Fold
+from flowml.pool import Pool
+from flowml.runtimes.coded_pass import (
+    Came,
+    CodedPass,
+    LinearPass,
+    Question,
+    UndecodableError,
+    dealt,
+)
+from flowml.runtimes.copies import Copies
+from flowml.runtimes.desk import get_up, sit_down
+from flowml.runtimes.gang import LOST, Gang
+from flowml.runtimes.graphs import unique_token
+from flowml.runtimes.placement import Placement, Worker, room_of
+from flowml.runtimes.seats import Seats
+from flowml.runtimes.stragglers import AUTO, Handling, Watch, count_parts, first_code, rules_of
+
+SETTLED_WITHIN = 0.5
+"""Seconds that members have at the end of a fit to answer what they owe."""
+SEATED_WITHIN = 60.0
+"""Seconds that members have at its start."""
+
+
+class Table:
+    """A gang at work on one fit.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    placement : Placement
+    client : distributed.Client
+    workers : sequence of Worker
+    pool : Pool or None
+        Where gangs come from, and go to.
+    handling : Handling
+        What is done about stragglers.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        placement: Placement,
+        client: Client,
+        workers: Sequence[Worker],
+        pool: Pool | None,
+        handling: Handling,
+    ) -> None:
+        n_seats = min(len(workers), len(placement.leaves))
+        workers = tuple(workers[:n_seats])
+        parts = cut_parts(placement, workers, count_parts(handling, n_seats, len(placement.leaves)))
+        self._handling = handling
+        self._code = first_code(handling, n_seats, weights_of(dataset, placement, parts))
+        self._assignment = self._code.assignment()
+        self._next: Code | None = None
+        self._watch: Watch | None = None
+        if handling.straggler == AUTO:
+            self._watch = Watch(n_seats, len(parts), has_room_for_copies(dataset, workers))
+        self._fit = unique_token()
+        self._round = 0
+        self._known_lost: set[int] = set()
+        self._kind = ("gang", client.id, workers)
+        self._gang = (
+            Gang(client, workers)
+            if pool is None
+            else pool.borrow(self._kind, lambda: Gang(client, workers))
+        )
+        self._seats = Seats(self._gang, self._fit)
+        self._copies = Copies(dataset, placement, self._gang, self._fit, parts)
+
+    def open(self) -> list[str]:
+        """Seat the members and wait for their parts; tell what that takes."""
+        for answer in self._gang.ask_all(sit_down, self._fit):
+            answer.result(SEATED_WITHIN)
+        self._copies.bring(self._holdings(self._assignment))
+        for seat in self._copies.wait():
+            self._seats.lose(seat)
+        held = sum(self._copies.nbytes(parts) for parts in self._copies.held)
+        extra = held - self._copies.nbytes(range(len(self._copies.parts)))
+        if extra <= 0:
+            return []
+        return [f"{self._code.name}: second workers hold copies of {extra / 1e6:.1f} MB of rows"]
+
+    def prepare(self) -> list[str]:
+        """Go over to another code, once the rows that it takes have come; tell of it."""
+        if self._next is None:
+            return []
+        wanted = self._holdings(self._next.assignment())
+        self._copies.look()
+        if not self._copies.are_there(wanted):
+            self._copies.bring(wanted)  # again, where a worker was lost
+            return []
+        self._code, self._next = self._next, None
+        self._assignment = self._code.assignment()
+        return [f"from here on: {self._code.name}"]
+
+    def run(self, fold: Fold, ask: Ask, linear: bool) -> Came:
+        """Make a pass.
+
+        Raises
+        ------
+        UndecodableError
+            If no worker is left.
+        """
+        code, shares = self._code, self._assignment.parts
+        if linear:
+            try:
+                members = self._seats, self._copies, self._question(fold, ask)
+                return LinearPass(*members, self._assignment, code.decoder()).run()
+            except UndecodableError:
+                pass  # the parts' own summaries tell more
+        if self._assignment.linear:
+            shares = dealt(shares, len(self._copies.parts))
+        members = self._seats, self._copies, self._question(fold, ask)
+        return CodedPass(*members, shares, rules_of(code, self._handling)).run()
+
+    def learn(self, came: Came) -> list[str]:
+        """Note how long the members took, and decide what the next passes run under."""
+        news = [*self._tell_lent(came), *self._tell_lost()]
+        if self._watch is None:
+            return news
+        self._watch.note(came.seconds, came.gave_up, self._seats.lost)
+        if self._next is None:
+            choice = self._watch.next(self._code)
+            if choice.code != self._code:
+                self._next = choice.code
+                brought = self._bring(choice.code)
+                news.append(f"{choice.reason}; {brought}" if brought else choice.reason)
+        return news
+
+    def clear(self, pool: Pool | None) -> None:
+        """Let go of everything; the gang serves the next fit, if all of it is there."""
+        with suppress(*LOST):
+            self._gang.ask_all(get_up, self._fit)
+        whole = self._seats.settle(SETTLED_WITHIN)
+        self._copies.close()
+        if pool is not None and whole:
+            pool.give_back(self._kind, self._gang)
+        else:
+            self._gang.close()
+
+    def _question(self, fold: Fold, ask: Ask) -> Question:
+        self._round += 1
+        return Question(self._round, fold, ask)
+
+    def _holdings(self, assignment: Assignment) -> dict[int, tuple[int, ...]]:
+        """Return the parts that members hold under a code, those that aren't lost."""
+        backups = assignment.backups or ((),) * len(assignment.parts)
+        pairs = enumerate(zip(assignment.parts, backups, strict=True))
+        lost = self._seats.lost
+        return {seat: (*first, *second) for seat, (first, second) in pairs if seat not in lost}
+
+    def _bring(self, code: Code) -> str:
+        """Send for what a code takes, and say how much that is."""
+        wanted = self._holdings(code.assignment())
+        held = self._copies.held
+        missing = [part for seat in wanted for part in set(wanted[seat]) - held[seat]]
+        self._copies.bring(wanted)
+        megabytes = self._copies.nbytes(missing) / 1e6
+        return f"copies of {megabytes:.1f} MB of rows are on their way" if missing else ""
+
+    def _tell_lent(self, came: Came) -> list[str]:
+        news = []
+        for seat, parts in enumerate(self._assignment.parts):
+            if lent := [part for part in parts if part in came.lent]:
+                others = len({came.lent[part] for part in lent})
+                news.append(
+                    f"worker {self._address(seat)} was late: {len(lent)} of its parts were brought "
+                    f"to {others} other workers, which keep these copies "
+                    f"({self._copies.nbytes(lent) / 1e6:.1f} MB of rows)"
+                )
+        return news
+
+    def _tell_lost(self) -> list[str]:
+        news = []
+        for seat in sorted(self._seats.lost - self._known_lost):
+            self._copies.lose(seat)
+            news.append(
+                f"worker {self._address(seat)} is gone: others do its parts from here on, "
+                f"{len(self._seats.present)} workers are left"
+            )
+        self._known_lost |= self._seats.lost
+        return news
+
+    def _address(self, seat: int) -> str:
+        return self._gang.workers[seat].address
+
+
+def cut_parts(
+    placement: Placement, workers: Sequence[Worker], n_parts: int
+) -> list[tuple[int, ...]]:
+    """Cut the leaves into parts; neighbours are those that the placement has at one worker."""
+    seats = {worker.address: seat for seat, worker in enumerate(workers)}
+    shards = sorted(placement.shards, key=lambda shard: seats.get(shard.worker, 0))
+    leaves = [leaf for shard in shards for leaf in shard.leaves]
+    return [tuple(leaves[place] for place in run) for run in runs(len(leaves), n_parts)]
+
+
+def weights_of(
+    dataset: Dataset, placement: Placement, parts: Sequence[tuple[int, ...]]
+) -> list[float]:
+    """Return how many rows the parts have; 1 for each where that isn't known."""
+    blocks = [[block for leaf in part for block in placement.leaves[leaf]] for part in parts]
+    rows = [[dataset.parts[block].rows for block in part] for part in blocks]
+    if any(count is None for part in rows for count in part):
+        return [1.0] * len(parts)
+    return [float(sum(count or 0 for count in part)) for part in rows]
+
+
+def has_room_for_copies(dataset: Dataset, workers: Sequence[Worker]) -> bool:
+    """Tell whether the workers have room for the rows twice, as far as it is known."""
+    if dataset.nbytes is None or any(worker.memory == 0 for worker in workers):
+        return True
+    return 2 * dataset.nbytes <= sum(map(room_of, workers))
