@@ -18,8 +18,7 @@ from dask.utils import is_dataframe_like
 from flowml.data.block_source import as_argument, load
 from flowml.data.dask_collections import one_chunk_of_columns
 from flowml.data.dataset import Dataset
-from flowml.data.schema import Schema
-from flowml.kernels.mixed import Mixed
+from flowml.data.no_rows import no_rows
 from flowml.kernels.rows import Block, Matrix, is_sparse
 
 ChunkFunction = Callable[[Any], Any]
@@ -95,16 +94,7 @@ def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) ->
 
 def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:
     schema = dataset.schema
-    return map_blocks(dataset, partial(_of_columns, function), function(_no_rows(schema)))
-
-
-def _no_rows(schema: Schema) -> Matrix:
-    dense = np.empty((0, schema.n_numeric), schema.dtype)
-    if schema.categorical:
-        n_categorical = len(schema.categorical)
-        codes = np.empty((0, n_categorical), np.int32)
-        return Mixed(dense, codes, (np.empty(0, str),) * n_categorical)
-    return sp.csr_array(dense) if schema.sparse else dense
+    return map_blocks(dataset, partial(_of_columns, function), function(no_rows(schema).X))
 
 
 def _of_columns(function: ChunkFunction, block: Block) -> Any:

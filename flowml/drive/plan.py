@@ -8,10 +8,12 @@ from typing import Any
 from dask.delayed import Delayed
 
 from flowml.data.dataset import Dataset
+from flowml.data.no_rows import no_rows
 from flowml.drive.stage import Stage
-from flowml.runtimes.choose import THREADS, Choice
+from flowml.runtimes.choose import ALLREDUCE, DATAFLOW, THREADS, Choice
 from flowml.runtimes.graphs import count_tasks, pass_graph, shard_graph
 from flowml.runtimes.placement import ShardPlan, Worker
+from flowml.runtimes.traffic import Traffic, allreduce_traffic, dataflow_traffic, measure
 
 FIXED_BYTES = 96 << 20
 """Compiled kernels, BLAS buffers, and what allocators hold back: whatever the data."""
@@ -85,6 +87,22 @@ class Plan:
         return self.dataset.nbytes
 
     @property
+    def bytes_on_the_wire(self) -> Traffic | None:
+        """What a pass of the longest stage sends, once the rows are placed; None where not known.
+
+        Asks and summaries, as pickles: never rows.
+        """
+        if self.choice.client is None:
+            return Traffic()
+        if not self.keep or self.runtime not in (DATAFLOW, ALLREDUCE):
+            return None
+        stage, placement = self._longest, self.choice.placement
+        sizes = measure(stage.fold, stage.ask, no_rows(self.dataset.schema))
+        if self.runtime == DATAFLOW:
+            return dataflow_traffic(placement, sizes)
+        return allreduce_traffic(placement, [w.address for w in self.choice.workers], sizes)
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one row with its target and weight."""
         schema = self.dataset.schema
@@ -103,10 +121,13 @@ class Plan:
     @property
     def graph(self) -> Delayed:
         """The lazy Dask graph of one pass of the stage that takes the most."""
-        stage = max(self.stages, key=lambda stage: stage.max_passes)
-        placement = self.choice.placement
+        stage, placement = self._longest, self.choice.placement
         shards = shard_graph(self.dataset, placement, "plan")
         return pass_graph(shards, placement, "plan", "plan-1", stage.fold, stage.ask)
+
+    @property
+    def _longest(self) -> Stage:
+        return max(self.stages, key=lambda stage: stage.max_passes)
 
     def visualize(self, filename: str | None = None, **options: Any) -> Any:
         """Draw the graph of one pass, as `dask.visualize` does.
@@ -140,6 +161,7 @@ class Plan:
             *((f"  {stage.name}", _stage(stage)) for stage in self.stages),
             ("tasks per pass", f"{self.tasks_per_pass:,}"),
             ("bytes per pass", size(self.bytes_per_pass)),
+            ("on the wire", _traffic(self.bytes_on_the_wire)),
             ("peak memory", f"{size(self.peak_memory)} per worker, over the idle process"),
         ]
 
@@ -194,6 +216,15 @@ def _stage(stage: Stage) -> str:
     passes = f"at most {stage.max_passes}" if stage.max_passes > 1 else "1"
     passes = f"{passes}, only if {stage.only_if}" if stage.only_if else passes
     return f"{passes}; {stage.note}" if stage.note else passes
+
+
+def _traffic(traffic: Traffic | None) -> str:
+    if traffic is None:
+        return "not known before the fit"
+    if not any(traffic):
+        return "nothing"
+    down, between, up = map(size, traffic)
+    return f"per pass {down} to the workers, {between} between them, {up} back"
 
 
 def size(nbytes: int | None) -> str:

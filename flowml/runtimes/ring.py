@@ -1,5 +1,6 @@
 """One rank's end of a collective: ``xgboost.collective``, which sums arrays over the ranks."""
 
+import weakref
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -25,7 +26,7 @@ class Ring:
     Parameters
     ----------
     tracker : dict
-        What `open_tracker` returned.
+        The arguments of a `Tracker`.
     rank : int
 
     Attributes
@@ -60,11 +61,11 @@ class Ring:
                 own[LENGTH_BYTES : LENGTH_BYTES + len(payload)] = np.frombuffer(payload, np.uint8)
             slots = self.total(slots.reshape(-1)).reshape(slots.shape)
             lengths = [int.from_bytes(slot[:LENGTH_BYTES].tobytes()) for slot in slots]
-            needed = LENGTH_BYTES + max(lengths)
+            needed = slot_for(max(lengths))
             if needed <= self._slot:
                 ends = [LENGTH_BYTES + length for length in lengths]
                 return [s[LENGTH_BYTES:end].tobytes() for s, end in zip(slots, ends, strict=True)]
-            self._slot = 1 << (needed - 1).bit_length()
+            self._slot = needed
 
     def total(self, array: Array) -> Array:
         """Return the sum of the ranks' arrays, with the same bits on each."""
@@ -83,15 +84,51 @@ class Ring:
             raise RingError(f"a worker of the allreduce is gone: {str(error)[:200]}") from None
 
 
-def open_tracker(host: str, size: int) -> tuple[Any, dict[str, Any]]:
-    """Start what ranks meet at, and return it with what they need to find it."""
-    tracker = _xgboost("xgboost.tracker").RabitTracker(n_workers=size, host_ip=host, sortby="task")
-    tracker.start()
-    return tracker, tracker.worker_args()
+def slot_for(longest: int) -> int:
+    """Return the room that each rank's payload gets, where the longest takes so many bytes."""
+    return max(FIRST_SLOT, 1 << (LENGTH_BYTES + longest - 1).bit_length())
 
 
-def close_tracker(tracker: Any) -> None:
-    """Stop it; ranks that went without a word make it complain."""
+def exchanged(size: int, longest: int) -> int:
+    """Count the bytes that ranks send each other to gather payloads, all together.
+
+    The collective sums a part of the slots at each rank in ``size - 1`` rounds around the ring and
+    hands the parts on in `size` more.
+    """
+    return size * (2 * size - 1) * slot_for(longest) if size > 1 else 0
+
+
+class Tracker:
+    """What ranks meet at.
+
+    Parameters
+    ----------
+    host : str
+        By which the others reach this one.
+    size : int
+        How many ranks there will be.
+
+    Attributes
+    ----------
+    arguments : dict
+        What a rank needs to find it.
+    """
+
+    def __init__(self, host: str, size: int) -> None:
+        made = _xgboost("xgboost.tracker").RabitTracker(
+            n_workers=size, host_ip=host, sortby="task"
+        )
+        made.start()
+        self.arguments: dict[str, Any] = made.worker_args()
+        self._finalizer = weakref.finalize(self, _free, made)
+
+    def close(self) -> None:
+        """Stop it, as happens too when nobody refers to it any more."""
+        self._finalizer()
+
+
+def _free(tracker: Any) -> None:
+    """Free it; ranks that went without a word make it complain, which is no news."""
     with suppress(_xgboost("xgboost.core").XGBoostError):
         tracker.free()
 
