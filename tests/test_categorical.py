@@ -22,7 +22,12 @@ from flowml.kernels.mixed import Mixed, concatenate
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Block
-from flowml.linear_model import CategoricalEncoding, LinearRegression, LogisticRegression, Ridge
+from flowml.linear_model import (
+    CategoricalEncoding,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+)
 
 LEVELS = (np.array(["d", "b", "c", "a"]), np.array(["x", "y", "z"]))
 

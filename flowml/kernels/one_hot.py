@@ -200,7 +200,16 @@ class Transposed:
 
 @njit(cache=True, nogil=True)
 def _add_gathered(codes: Array, factors: Array, out: Array) -> None:
-    """Add to each row the factors of its ones."""
+    """Add to each row the factors of its ones; a single output's sum stays in a register."""
+    if factors.shape[1] == 1:
+        for i in range(codes.shape[0]):
+            total = out[i, 0]
+            for j in range(codes.shape[1]):
+                place = codes[i, j]
+                if place >= 0:
+                    total += factors[place, 0]
+            out[i, 0] = total
+        return
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):
             place = codes[i, j]
@@ -212,6 +221,14 @@ def _add_gathered(codes: Array, factors: Array, out: Array) -> None:
 @njit(cache=True, nogil=True)
 def _add_scattered(codes: Array, values: Array, first: int, out: Array) -> None:
     """Add each row's values to the columns of its ones, counted from the first."""
+    if values.shape[1] == 1:
+        for i in range(codes.shape[0]):
+            value = values[i, 0]
+            for j in range(codes.shape[1]):
+                place = codes[i, j] - first
+                if place >= 0:
+                    out[place, 0] += value
+        return
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):
             place = codes[i, j] - first
