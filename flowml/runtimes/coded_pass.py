@@ -195,7 +195,7 @@ class CodedPass:
 
     def _hand_out(self) -> None:
         """Start those who are present, with what the absent would do where they hold it."""
-        present = self._seats.present
+        present = self._seats.present(self._question.round)
         held = self._copies.held
         orders = {seat: [p for p in self._first[seat] if p in held[seat]] for seat in present}
         covered = {part for order in orders.values() for part in order}
@@ -223,8 +223,8 @@ class CodedPass:
 
     def _help(self) -> None:
         """Have others do what is missing, once it is late or its worker is lost."""
-        present = set(self._seats.present)
-        if not present:
+        present = set(self._seats.present(self._question.round))
+        if len(self._seats.lost) == len(self._seats):
             raise UndecodableError("no worker is left that answers")
         missing = set(range(len(self._copies.parts))) - set(self._decoder.summaries)
         behind = {seat for seat in present if missing & self._asked[seat]}
@@ -321,7 +321,7 @@ class LinearPass:
         UndecodableError
             If too few can answer, or an answer isn't finite: the parts then tell more.
         """
-        for seat in self._seats.present:
+        for seat in self._seats.present(self._question.round):
             self._start(seat)
         follow(self._seats, self._question.round, self._decoder, self._take, self._watch)
         started = time.perf_counter()

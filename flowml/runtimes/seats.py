@@ -7,7 +7,7 @@ from flowml.runtimes.desk import Done, Task, advance, hand_in, work
 from flowml.runtimes.gang import LOST, Answer, Gang
 
 MOST_OWED = 2
-"""Tasks that a member may owe: one that doesn't answer isn't sent more, which would pile up."""
+"""Tasks of earlier rounds that a member may owe: more would pile up at one that is paused."""
 AT_ONCE = 10.0
 """Seconds within which an answer that is there is taken over from Dask's own thread."""
 
@@ -71,13 +71,13 @@ class Seats:
         """Count the seats, the lost ones too."""
         return len(self._owed)
 
-    @property
-    def present(self) -> list[int]:
-        """The seats that aren't lost and answer."""
+    def present(self, round_number: int) -> list[int]:
+        """Return the seats that aren't lost, and don't owe too much of earlier rounds."""
         return [
             seat
-            for seat in range(len(self))
-            if seat not in self.lost and self._n_tasks(seat) < MOST_OWED
+            for seat, owed in enumerate(self._owed)
+            if seat not in self.lost
+            and sum(one.is_task and one.round < round_number for one in owed) < MOST_OWED
         ]
 
     def start(self, seat: int, task: Task) -> None:
@@ -92,8 +92,8 @@ class Seats:
 
     def advance(self, round_number: int) -> None:
         """Tell those who still work that a round has begun, so that they give up."""
-        for seat in self.present:
-            if self._n_tasks(seat):
+        for seat in self.present(round_number):
+            if any(owed.is_task for owed in self._owed[seat]):
                 self.gang.ask(seat, advance, self.fit, round_number)
 
     def is_busy(self, seat: int, round_number: int) -> bool:
@@ -138,9 +138,6 @@ class Seats:
 
     def _ask(self, seat: int, round_number: int, is_task: bool, answer: Answer) -> None:
         self._owed[seat].append(Owed(round_number, is_task, answer, time.monotonic()))
-
-    def _n_tasks(self, seat: int) -> int:
-        return sum(owed.is_task for owed in self._owed[seat])
 
     def _read(self, seat: int, owed: Owed, round_number: int) -> Any:
         try:

@@ -184,9 +184,10 @@ class Table:
         news = []
         for seat in sorted(self._seats.lost - self._known_lost):
             self._copies.lose(seat)
+            left = len(self._seats) - len(self._seats.lost)
             news.append(
                 f"worker {self._address(seat)} is gone: others do its parts from here on, "
-                f"{len(self._seats.present)} workers are left"
+                f"{left} workers are left"
             )
         self._known_lost |= self._seats.lost
         return news

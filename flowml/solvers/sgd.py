@@ -119,6 +119,7 @@ class Sgd:
     tol: float
     max_passes: int
     schedule: Schedule
+    takes_estimates = True
 
     @property
     def fold(self) -> Fold:

@@ -55,7 +55,9 @@ class Solver(Protocol):
     holds the rows, and brings the merged summary back.
 
     A solver may have a method ``mixes(state) -> bool`` besides: whether its next step takes a sum
-    of summaries of which some were asked with states from before. A parameter server asks.
+    of summaries of which some were asked with states from before. A parameter server asks. And an
+    attribute ``takes_estimates``: whether its steps may follow from an estimate of the sum, told
+    from some of the rows.
     """
 
     @property
