@@ -32,8 +32,11 @@ LEAVES = 64
 COLUMNS = 16
 ROW_BYTES = (8 * COLUMNS * LEAVES, 32 << 20)
 SUMMARY_BYTES = (1 << 7, 1 << 17)
+TURNS = 3
+"""Fits of each kind, by turns: something else that this machine does for a while hits all kinds."""
 WARM_UPS = 5
-COUNTED = 40
+COUNTED = 15
+"""Passes of a fit."""
 STARTED_WITHIN = 120
 ANSWERED_WITHIN = 60.0
 """Seconds."""
@@ -90,7 +93,10 @@ class Repeat:
 
 
 def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
-    """Start a cluster of processes with a thread each, and yield a record for each kind of pass."""
+    """Start a cluster of processes with a thread each, and yield a record for each kind of pass.
+
+    Its seconds are those of every pass, in a list for each turn.
+    """
     with (
         LocalCluster(
             n_workers=n_workers,
@@ -101,17 +107,21 @@ def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
         Client(cluster) as client,
     ):
         client.wait_for_workers(n_workers, timeout=STARTED_WITHIN)
-        for row_bytes, runtime, summary_bytes in product(ROW_BYTES, RUNTIMES, SUMMARY_BYTES):
+        kinds = list(product(ROW_BYTES, RUNTIMES, SUMMARY_BYTES))
+        taken: dict[Any, list[list[float]]] = {kind: [] for kind in kinds}
+        for _, (row_bytes, runtime, summary_bytes) in product(range(TURNS), kinds):
             passes = gang_passes if runtime == GANG else runtime_passes
             config = Config(client=client, runtime=runtime)
             seconds = passes(rows(row_bytes), config, summary_bytes, counted)
-            yield {
-                "runtime": runtime,
-                "n_workers": n_workers,
-                "row_bytes": row_bytes,
-                "summary_bytes": summary_bytes,
-                "seconds": [round(second, 6) for second in seconds],
-            }
+            taken[row_bytes, runtime, summary_bytes].append([round(s, 6) for s in seconds])
+    for (row_bytes, runtime, summary_bytes), turns in taken.items():
+        yield {
+            "runtime": runtime,
+            "n_workers": n_workers,
+            "row_bytes": row_bytes,
+            "summary_bytes": summary_bytes,
+            "seconds": turns,
+        }
 
 
 def rows(row_bytes: int) -> Dataset:

@@ -10,7 +10,7 @@ from benchmarks.markdown import table
 from benchmarks.scaling import future, plots
 from benchmarks.scaling.evidence import WITHIN, Row, compare, is_within, messages
 from benchmarks.scaling.future import Point
-from benchmarks.scaling.measure import COLUMNS, LEAVES, ROW_BYTES, SUMMARY_BYTES
+from benchmarks.scaling.measure import COLUMNS, LEAVES, ROW_BYTES, SUMMARY_BYTES, TURNS
 from flowml.simulate import CostModel
 
 INTRODUCTION = """\
@@ -32,8 +32,9 @@ MEASURED = """\
 
 Passes over {leaves} leaves of rows with {columns} columns, on clusters of processes with a thread
 each in this machine. Asked and answered are as many bytes each, as with a gradient. "Gang" is the
-client that calls an actor on every worker and waits for all, as coded passes do. Times are medians;
-"foretold" is by costs fitted to passes on other numbers of workers only.
+client that calls an actor on every worker and waits for all, as coded passes do. Times are medians
+of the passes in the least disturbed of {turns} turns; "foretold" is by costs fitted to passes on
+other numbers of workers only.
 """
 
 OVERHEAD = """\
@@ -168,7 +169,7 @@ def measured(rows: Sequence[Row], drawings: Path) -> list[str]:
         [partial(plots.measured, rows=some, title=title) for some, title in panels],
     )
     return [
-        MEASURED.format(leaves=LEAVES, columns=COLUMNS),
+        MEASURED.format(leaves=LEAVES, columns=COLUMNS, turns=TURNS),
         "![Measured and simulated times](scaling/measured.svg)\n",
         verdict(rows),
         table(header, lines),
@@ -211,14 +212,7 @@ def overhead(rows: Sequence[Row]) -> list[str]:
             )
         )
     limit = f"{messages(1)} + 2 log₂ n"
-    header = (
-        "workers",
-        "messages",
-        limit,
-        "no faster than log₂",
-        "milliseconds",
-        "of one worker's",
-    )
+    header = ("workers", "messages", limit, "within", "milliseconds", "of one worker's")
     return [OVERHEAD, table(header, lines)]
 
 
@@ -283,15 +277,11 @@ def tails(largest: int, drawings: Path) -> list[str]:
         TAILS.format(loads=table(("code", "work"), loads)),
         "![Waiting for stragglers](scaling/stragglers.svg)\n",
     ]
-    panels = []
+    panels, unit = [], "times of an undisturbed pass"
     for title, delays in future.DELAYS.items():
         points = future.tails(delays, largest)
-        panels.append(
-            partial(
-                plots.simulated, points=points, title=title, unit="times of an undisturbed pass"
-            )
-        )
-        parts += [f"### {title.capitalize()}\n", grid(points, "{:.2f}", 1.0)]
+        panels.append(partial(plots.simulated, points=points, title=title, unit=unit))
+        parts += [f"### {title[0].upper()}{title[1:]}\n", grid(points, "{:.2f}", best=True)]
     plots.draw(drawings / "stragglers.svg", panels)
     return parts
 
