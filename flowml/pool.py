@@ -53,6 +53,13 @@ class Pool:
                 return
         thing.close()
 
+    def discard(self, kind: Hashable) -> None:
+        """Close what is idle of a kind."""
+        with self._lock:
+            idle = self._idle.pop(kind, [])
+        for thing in idle:
+            thing.close()
+
     def close(self) -> None:
         """Close all that is idle; the rest is closed when it is given back."""
         with self._lock:

@@ -10,20 +10,20 @@ from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.pool import Pool
-from flowml.runtimes.cluster import cluster_workers, place_on_cluster
+from flowml.runtimes.cluster import cluster_workers, connected, holders, place_on_cluster
 from flowml.runtimes.gang import LOST
 from flowml.runtimes.held import HeldShards
-from flowml.runtimes.placement import Placement, Worker
-from flowml.runtimes.rank import run, stop, tell
+from flowml.runtimes.leaving import Change, Watch
+from flowml.runtimes.lookout import in_words, moving
+from flowml.runtimes.placement import Placement, Worker, place
+from flowml.runtimes.rank_loop import FailedError, RankLoop
 from flowml.runtimes.ranks import Ranks
+from flowml.runtimes.rehousing import rehouse
+from flowml.runtimes.ring_pass import SUM_ABOVE
 from flowml.runtimes.runtime import Advance
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver, State
 
-NEWS_EVERY = 0.2
-"""Seconds between two looks at how far the ranks have come."""
-NEWS_WITHIN = 30.0
-"""Seconds that a rank may take to answer how far it is."""
 RESTARTS = 5
 """Times in a row that workers may be lost without a pass in between."""
 NOTICED_WITHIN = 10.0
@@ -38,18 +38,30 @@ class AllreduceRuntime:
     dataset : Dataset
     placement : Placement
     client : distributed.Client
+    workers : sequence of Worker
+        A rank is on each; those of the placement are among them.
     pool : Pool or None
         Where ranks come from that have met before, and go to.
+    sum_above : int
+        Bytes of a rank's summaries above which they are added up as vectors.
     """
 
     def __init__(
-        self, dataset: Dataset, placement: Placement, client: Client, pool: Pool | None
+        self,
+        dataset: Dataset,
+        placement: Placement,
+        client: Client,
+        workers: Sequence[Worker],
+        pool: Pool | None = None,
+        sum_above: int = SUM_ABOVE,
     ) -> None:
         self.dataset = dataset
         self.placement = placement
         self._client = client
+        self._workers = list(workers)
         self._pool = pool
-        self._workers = cluster_workers(client)
+        self._sum_above = sum_above
+        self._watch = Watch(client, dataset)
         self._ranks: Ranks | None = None
         self._held: HeldShards | None = None
 
@@ -80,8 +92,7 @@ class AllreduceRuntime:
         failures = 0
         while not solver.done(state):
             try:
-                ranks, fit = self._gathered()
-                for advance in _follow(ranks, fit, solver, state):
+                for advance in self._run(solver, state):
                     state, failures = advance.state, 0
                     yield advance
             except LOST as error:
@@ -93,37 +104,70 @@ class AllreduceRuntime:
                     ) from error
                 yield Advance(state, incidents=(self._recover(),))
 
+    def _run(self, solver: Solver, state: State) -> Iterator[Advance]:
+        """Run the loop on all ranks until it is done, or has to go on among others."""
+        ranks, fit = self._gathered()
+        loop = RankLoop(ranks.gang, fit, solver, state, self._sum_above)
+        change: Change | None = None
+        try:
+            for advance in loop.advances():
+                yield advance
+                if change is None:
+                    change = self._watch.change(self._workers, self.placement)
+                    if change is not None:
+                        loop.stop()
+        except FailedError as failed:
+            if not loop.has_ended():
+                self._part(ranks)
+            raise failed.error from None
+        finally:
+            loop.stop()
+        if change is not None and not solver.done(loop.state):
+            yield Advance(loop.state, incidents=self._regroup(change))
+
     def _gathered(self) -> tuple[Ranks, str]:
         """Return the ranks, which hold the shards by the name that is returned too."""
-        if self._ranks is None:
-            self._ranks = self._borrow()
-            self._hold(self._ranks)
-        assert self._held is not None
-        return self._ranks, self._held.token
-
-    def _hold(self, ranks: Ranks) -> None:
-        """Bring the shards to the ranks, those of workers that are gone to the others."""
         if self._held is None:
             self._held = HeldShards(self.dataset, self.placement, self._client)
-        homes = house([shard.worker for shard in self.placement.shards], self._workers)
-        shards: dict[str, list[Future[Any]]] = {}
-        for home, future in zip(homes, self._held.futures.values(), strict=True):
-            shards.setdefault(home, []).append(future)
-        ranks.gang.adopt(self._held.token, shards)
+        if self._ranks is None:
+            self._ranks = self._borrow()
+            shards: dict[str, list[Future[Any]]] = {}
+            for plan, future in zip(
+                self.placement.shards, self._held.futures.values(), strict=True
+            ):
+                shards.setdefault(plan.worker, []).append(future)
+            self._ranks.gang.adopt(self._held.token, shards)
+            self._watch.see_off()
+        return self._ranks, self._held.token
+
+    def _regroup(self, change: Change) -> tuple[str, ...]:
+        """Have other workers go on, and the leaves that move with them; say so."""
+        ranks, before, n_leaves = self._ranks, self._workers, len(self.placement.leaves)
+        n_moving = moving(self.placement, change.placement)
+        if ranks is not None:
+            self._part(ranks)
+        if self._held is not None:
+            self._held.move(change.placement)
+        self.placement, self._workers = change.placement, change.workers
+        return in_words(before, change.workers, n_moving, n_leaves)
 
     def _recover(self) -> str:
         """Get ready to go on with the workers that are left, and say what happened."""
+        connected(self._client)
         before, ranks = self._workers, self._ranks
-        self._ranks = None
         silent: set[str] = set()
         if ranks is not None:
             silent = ranks.gang.silent(NOTICED_WITHIN)
-            ranks.close()
+            self._part(ranks)
         self._workers = _without(silent, self._client)
         if self._held is not None and self._held.is_lost():
             self._held.release()
             self._held = None
             self.placement = place_on_cluster(self.dataset, self._client, self.placement.keep)
+        placement = rehouse(self.placement, self.dataset.parts, self._workers)
+        if self._held is not None and placement is not self.placement:
+            self._held.move(placement)
+        self.placement = placement
         gone = {worker.address for worker in before} - {w.address for w in self._workers}
         names = ", ".join(sorted(gone)) or "none for good"
         return (
@@ -141,6 +185,15 @@ class AllreduceRuntime:
             ranks.close()
         else:
             self._pool.give_back(self._kind, ranks)
+
+    def _part(self, ranks: Ranks) -> None:
+        """Dissolve ranks that can't be or aren't to be used again, and idle ones like them."""
+        self._ranks = None
+        if self._held is not None:
+            ranks.gang.drop(self._held.token)
+        ranks.close()
+        if self._pool is not None:
+            self._pool.discard(self._kind)
 
     @property
     def _kind(self) -> tuple[str, str, tuple[Worker, ...]]:
@@ -166,26 +219,6 @@ def house(planned: Sequence[str], workers: Sequence[Worker]) -> list[str]:
     return homes
 
 
-def _follow(ranks: Ranks, fit: str, solver: Solver, state: State) -> Iterator[Advance]:
-    """Start the loop on all ranks, and ask the first how far it is until it ends."""
-    gang = ranks.gang
-    first = gang.call_all(run, fit, solver, state)[0]
-    try:
-        while True:
-            try:
-                last: Advance = first.result(NEWS_EVERY)
-            except TimeoutError:
-                news = gang.ask(0, tell, fit).result(NEWS_WITHIN)
-                if news is not None and news.turns:
-                    yield news
-            else:
-                yield last
-                return
-    finally:
-        if not first.done():
-            gang.ask_all(stop, fit)
-
-
 def _without(silent: set[str], client: Client) -> list[Worker]:
     """Return the workers but for the silent ones, once the scheduler has noticed, or long after."""
     deadline = time.monotonic() + NOTICED_WITHIN
@@ -201,5 +234,6 @@ def _without(silent: set[str], client: Client) -> list[Worker]:
 
 def open_allreduce(dataset: Dataset, client: Client, config: Config) -> AllreduceRuntime:
     """Place the data on the cluster's workers."""
-    placement = place_on_cluster(dataset, client, config.keep)
-    return AllreduceRuntime(dataset, placement, client, config.pool)
+    workers = cluster_workers(client)
+    placement = place(dataset, workers, config.keep, holders(dataset, client))
+    return AllreduceRuntime(dataset, placement, client, workers, config.pool)

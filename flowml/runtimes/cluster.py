@@ -13,6 +13,8 @@ from flowml.runtimes.placement import Placement, Worker, place
 
 WAIT_FOR_WORKERS = 60
 """Seconds."""
+RECONNECTED_WITHIN = 120.0
+"""Seconds, less than which Dask's `distributed.comm.timeouts.connect` mostly is."""
 TAKEN_IN_AFTER = 1.0
 """Seconds within which a scheduler has taken in the graph of a pass: milliseconds, if not busy."""
 
@@ -43,12 +45,12 @@ class Roster:
         self._every = every
         self._next = time.monotonic() + every
 
-    def changed(self) -> list[Worker] | None:
+    def changed(self, now: bool = False) -> list[Worker] | None:
         """Return the workers where they are others than those known, which they are from then on.
 
-        None where they aren't, or where it isn't time to look.
+        None where they aren't, or where it isn't time to look and needn't be done now.
         """
-        if time.monotonic() < self._next:
+        if not now and time.monotonic() < self._next:
             return None
         workers = cluster_workers(self._client)
         self._next = time.monotonic() + self._every
@@ -88,6 +90,24 @@ def holders(dataset: Dataset, client: Client) -> dict[int, str]:
         if isinstance(part.source, DaskKeys) and (sites := where.get(part.source.X)):
             found[number] = min(sites)
     return found
+
+
+def connected(client: Client) -> None:
+    """Wait until a client that has lost its scheduler has it again.
+
+    Raises
+    ------
+    RuntimeError
+        If it doesn't find it.
+    """
+    deadline = time.monotonic() + RECONNECTED_WITHIN
+    while client.status == "connecting" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if client.status != "running":
+        raise RuntimeError(
+            "the client lost its scheduler and didn't find it again: "
+            "connect another one and fit again, with resume=True if there is a checkpoint"
+        )
 
 
 def place_on_cluster(dataset: Dataset, client: Client, keep: bool | None) -> Placement:

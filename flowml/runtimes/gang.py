@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client, Future, wait
 
-from flowml.runtimes.cluster import forget
+from flowml.runtimes.cluster import LOOK_EVERY, cluster_workers, forget
 from flowml.runtimes.graphs import Key, unique_token
 from flowml.runtimes.member import Member, Reply, adopt, drop, present
 from flowml.runtimes.placement import Worker
+from flowml.runtimes.preflight import agree
 
 STARTED_WITHIN = 60
 """Seconds."""
@@ -110,6 +111,13 @@ class Gang:
         fit : str
         shards : mapping of worker address to futures
             Members of workers that aren't in it get none, and take part.
+
+        Raises
+        ------
+        MemberLostError
+            If a worker goes meanwhile.
+        DisagreementError
+            If the shards hold rows of different kinds.
         """
         tasks: list[Future[Any]] = []
         for number, worker in enumerate(self.workers):
@@ -119,13 +127,29 @@ class Gang:
             task = self.client.submit(adopt, self.name(number), fit, mine, key=key, **where)
             tasks.append(task)
         try:
-            self.client.gather(tasks)
+            self._wait(tasks)
+            kinds: list[str] = self.client.gather(tasks)
+            addresses = [worker.address for worker in self.workers]
+            agree("the rows that they hold", dict(zip(addresses, kinds, strict=True)))
         except BaseException:
             forget(self.client, tasks)
             raise
         finally:
             for task in tasks:
                 task.release()
+
+    def _wait(self, tasks: Sequence[Future[Any]]) -> None:
+        """Wait for tasks of which each can run on one worker only, as long as that is there."""
+        while True:
+            try:
+                wait(tasks, timeout=LOOK_EVERY)
+                return
+            except TimeoutError:
+                there = {worker.address for worker in cluster_workers(self.client)}
+                gone = {worker.address for worker in self.workers} - there
+                if gone:
+                    lost = ", ".join(sorted(gone))
+                    raise MemberLostError(f"the scheduler has lost {lost}") from None
 
     def drop(self, fit: str) -> None:
         """Let the members let go of a fit, those that still can."""

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+from flowml.runtimes.preflight import kind_of_rows
 from flowml.runtimes.shard import Shard
 from flowml.runtimes.threads import Crew
 
@@ -86,8 +87,13 @@ class Member:
             return Reply(None, portable(error))
 
 
-def adopt(name: str, fit: str, shards: Sequence[Shard]) -> int:
+def adopt(name: str, fit: str, shards: Sequence[Shard]) -> str:
     """Give shards to the member of this process that has the name: a task.
+
+    Returns
+    -------
+    kind : str
+        What kind of rows they hold.
 
     Raises
     ------
@@ -95,7 +101,7 @@ def adopt(name: str, fit: str, shards: Sequence[Shard]) -> int:
         If it isn't here: its worker was lost.
     """
     find(name).take(fit, shards)
-    return len(shards)
+    return kind_of_rows([leaf for shard in shards for leaf in shard.leaves])
 
 
 def find(name: str) -> Member:

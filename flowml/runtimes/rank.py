@@ -1,28 +1,28 @@
 """A rank: a member that runs the whole loop, and gets the same sum as all others in each pass."""
 
-import pickle
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.member import Member, portable
 from flowml.runtimes.passes import iterate
-from flowml.runtimes.ring import Ring, close_tracker, open_tracker
+from flowml.runtimes.preflight import agree, digest, versions
+from flowml.runtimes.ring import Ring, Tracker
+from flowml.runtimes.ring_pass import SUM_ABOVE, Word, packed, said, total
 from flowml.runtimes.runtime import Advance, Turn
 from flowml.runtimes.shard import align
-from flowml.runtimes.span import Span, Spans, since
+from flowml.runtimes.span import Spans, since
 from flowml.runtimes.threads import Crew
-from flowml.runtimes.tree import Nodes, join, root
+from flowml.runtimes.tree import Nodes
 from flowml.solvers.solver import Solver, State
 
 RING, TRACKER = "ring", "tracker"
-LEASE = 60.0
-"""Seconds after which a rank that nobody asks for news stops: its client is gone."""
+LEASE = 15.0
+"""Seconds after which all stop if nobody asks the first rank for news: their client is gone."""
 
 
 @dataclass
@@ -32,9 +32,12 @@ class Diary:
     Parameters
     ----------
     state : State
+    digest : str
+        Of solver and state, to be compared with the other ranks'.
     """
 
     state: State
+    digest: str
     turns: list[Turn] = field(default_factory=list)
     asked_at: float = field(default_factory=time.monotonic)
     stopping: bool = False
@@ -52,42 +55,22 @@ class Diary:
         return Advance(state, turns)
 
     @property
-    def is_over(self) -> bool:
-        """Whether this rank wants all to stop after this pass."""
-        return self.stopping or time.monotonic() - self.asked_at > LEASE
-
-
-class Message(NamedTuple):
-    """What a rank sends to all in a pass.
-
-    Attributes
-    ----------
-    nodes : Nodes
-        Its subtrees; none where it holds no rows.
-    error : Exception or None
-        What went wrong instead.
-    stop : bool
-        Whether it wants the loop to end after this pass.
-    span : Span
-        When it worked.
-    """
-
-    nodes: Nodes
-    error: Exception | None
-    stop: bool
-    span: Span
+    def is_forgotten(self) -> bool:
+        """Whether nobody wants to know any more."""
+        return time.monotonic() - self.asked_at > LEASE
 
 
 def start_tracker(member: Member, address: str, size: int) -> dict[str, Any]:
     """Start the tracker on this member's worker, whose address all others can reach."""
     host = urlsplit(address).hostname or "127.0.0.1"
-    member.notes[TRACKER], arguments = open_tracker(host, size)
-    return arguments
+    tracker = member.notes[TRACKER] = Tracker(host, size)
+    return tracker.arguments
 
 
-def join_ring(member: Member, tracker: dict[str, Any], rank: int, size: int) -> None:
-    """Meet the other ranks."""
+def join_ring(member: Member, tracker: dict[str, Any], rank: int, size: int) -> str:
+    """Meet the other ranks, and name the versions here."""
     member.notes[RING] = Ring(tracker, rank, size)
+    return versions()
 
 
 def leave_ring(member: Member) -> None:
@@ -101,11 +84,24 @@ def stop_tracker(member: Member) -> None:
     """Stop the tracker, where this member has it."""
     tracker = member.notes.pop(TRACKER, None)
     if tracker is not None:
-        close_tracker(tracker)
+        tracker.close()
 
 
-def run(member: Member, fit: str, solver: Solver, state: State) -> Advance:
+def run(
+    member: Member, fit: str, solver: Solver, state: State, sum_above: int = SUM_ABOVE
+) -> Advance:
     """Run the loop until the solver is done, or until all have been told to stop.
+
+    Parameters
+    ----------
+    member : Member
+    fit : str
+        Under which it has its leaves.
+    solver : Solver
+    state : State
+        To go on from.
+    sum_above : int
+        See `ring_pass.SUM_ABOVE`.
 
     Returns
     -------
@@ -113,14 +109,17 @@ def run(member: Member, fit: str, solver: Solver, state: State) -> Advance:
         What wasn't told before.
     """
     ring: Ring = member.notes[RING]
-    diary = member.notes[fit] = Diary(align(state))
-    one_pass = partial(_one_pass, ring, member.crews[fit], diary)
-    with one_blas_thread():
-        for advance in iterate(one_pass, solver, diary.state, lambda: diary.spans):
-            diary.note(advance)
-            if diary.stopping:
-                break
-    return member.notes.pop(fit).tell()
+    diary = member.notes[fit] = Diary(align(state), digest((solver, state)))
+    one_pass = partial(_one_pass, ring, member.crews[fit], diary, sum_above)
+    try:
+        with one_blas_thread():
+            for advance in iterate(one_pass, solver, diary.state, lambda: diary.spans):
+                diary.note(advance)
+                if diary.stopping:
+                    break
+    finally:
+        del member.notes[fit]
+    return diary.tell()
 
 
 def tell(member: Member, fit: str) -> Advance | None:
@@ -136,22 +135,30 @@ def stop(member: Member, fit: str) -> None:
         diary.stopping = True
 
 
-def _one_pass(ring: Ring, crew: Crew, diary: Diary, fold: Fold, ask: Ask) -> Summary:
-    """Summarise this rank's leaves and merge all ranks' subtrees, as every rank does."""
-    message = _summarised(crew, diary, fold, ask)
-    parts: Sequence[Message] = [pickle.loads(p) for p in ring.gather(pickle.dumps(message, 5))]
-    for part in parts:
-        if part.error is not None:
-            raise part.error
-    diary.stopping = any(part.stop for part in parts)
-    diary.spans = tuple(part.span for part in parts)
-    return root(join((part.nodes for part in parts), fold), fold)
+def _one_pass(
+    ring: Ring, crew: Crew, diary: Diary, sum_above: int, fold: Fold, ask: Ask
+) -> Summary:
+    """Summarise this rank's leaves and add up with all others, as every rank does.
 
-
-def _summarised(crew: Crew, diary: Diary, fold: Fold, ask: Ask) -> Message:
-    """Return what this rank has to say: an error too, for which the others would wait."""
+    What goes wrong on one goes wrong on all, in the same pass: none is left waiting.
+    """
     started = time.time()
+    nodes: Nodes = {}
+    data: bytes | None = b""
+    error: Exception | None = None
     try:
-        return Message(crew.summarise(fold, ask), None, diary.is_over, since(started))
-    except Exception as error:
-        return Message({}, portable(error), True, since(started))
+        nodes = crew.summarise(fold, ask)
+        data = packed(nodes, fold, sum_above)
+    except Exception as failure:
+        error = portable(failure)
+    stopping = diary.stopping or (ring.rank == 0 and diary.is_forgotten)
+    word = Word(data, error, stopping, since(started), diary.digest)
+    words = said(ring, word)
+    for other in words:
+        if other.error is not None:
+            raise other.error
+    agree("solver and state", {word.span.place: word.digest for word in words})
+    diary.digest = ""
+    diary.stopping = any(word.stop for word in words)
+    diary.spans = tuple(word.span for word in words)
+    return total(ring, nodes, words, fold)

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from distributed import Client
 
 from flowml.runtimes.gang import LOST, Answer, Gang
 from flowml.runtimes.placement import Worker
+from flowml.runtimes.preflight import agree
 from flowml.runtimes.rank import join_ring, leave_ring, start_tracker, stop_tracker
 
 MET_WITHIN = 60.0
@@ -36,9 +38,11 @@ class Ranks:
             started = gang.call(0, start_tracker, workers[0].address, size)
             tracker = started.result(MET_WITHIN)
             numbers = [(tracker, rank, size) for rank in range(size)]
-            _wait(gang.call_each(join_ring, numbers), MET_WITHIN)
+            found = _wait(gang.call_each(join_ring, numbers), MET_WITHIN)
+            addresses = [worker.address for worker in workers]
+            agree("versions", dict(zip(addresses, found, strict=True)))
         except BaseException:
-            gang.close()
+            self.close()
             raise
 
     def close(self) -> None:
@@ -49,7 +53,6 @@ class Ranks:
         self.gang.close()
 
 
-def _wait(answers: Sequence[Answer], seconds: float) -> None:
+def _wait(answers: Sequence[Answer], seconds: float) -> list[Any]:
     deadline = time.monotonic() + seconds
-    for answer in answers:
-        answer.result(max(0.05, deadline - time.monotonic()))
+    return [answer.result(max(0.05, deadline - time.monotonic())) for answer in answers]

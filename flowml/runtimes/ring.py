@@ -115,9 +115,7 @@ class Tracker:
     """
 
     def __init__(self, host: str, size: int) -> None:
-        made = _xgboost("xgboost.tracker").RabitTracker(
-            n_workers=size, host_ip=host, sortby="task"
-        )
+        made = _xgboost("xgboost.tracker").RabitTracker(n_workers=size, host_ip=host, sortby="task")
         made.start()
         self.arguments: dict[str, Any] = made.worker_args()
         self._finalizer = weakref.finalize(self, _free, made)

@@ -1,0 +1,96 @@
+"""Workers that come, and those that someone wants gone: when ranks have to regroup."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from distributed import Client
+
+from flowml.data.dataset import Dataset
+from flowml.runtimes.cluster import LOOK_EVERY, cluster_workers
+from flowml.runtimes.gang import MemberLostError
+from flowml.runtimes.placement import Placement, Worker
+from flowml.runtimes.rehousing import rehouse
+
+REFUSED = "could-not-retire"
+"""What Dask notes of a worker that was to be retired and holds what can't be moved."""
+
+
+class Change(NamedTuple):
+    """Who is to go on, and with which leaves.
+
+    Attributes
+    ----------
+    workers : list of Worker
+    placement : Placement
+    """
+
+    workers: list[Worker]
+    placement: Placement
+
+
+class Watch:
+    """Looks every few seconds whether members should sit on other workers than they do.
+
+    Dask doesn't retire a worker that has an actor, only notes that it was asked to. Here the
+    members leave such a worker, and then it is retired.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    dataset : Dataset
+    every : float
+        Seconds between two looks.
+    """
+
+    def __init__(self, client: Client, dataset: Dataset, every: float = LOOK_EVERY) -> None:
+        self._client = client
+        self._dataset = dataset
+        self._every = every
+        self._since = time.time()
+        self._next = time.monotonic() + every
+        self._leaving: set[str] = set()
+
+    def change(self, known: Sequence[Worker], placement: Placement) -> Change | None:
+        """Return what should change, if it is time to look and anything should.
+
+        Parameters
+        ----------
+        known : sequence of Worker
+            Those that members are on.
+        placement : Placement
+            Where leaves are.
+
+        Raises
+        ------
+        MemberLostError
+            If the scheduler knows one of these no more.
+        """
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + self._every
+        there = cluster_workers(self._client)
+        here = {worker.address for worker in there}
+        gone = {worker.address for worker in known} - here
+        if gone:
+            raise MemberLostError(f"the scheduler has lost {', '.join(sorted(gone))}")
+        leaving = self._asked_to_leave() & here
+        staying = [worker for worker in there if worker.address not in leaving]
+        if not staying:
+            return None
+        after = rehouse(placement, self._dataset.parts, staying)
+        if after is placement and set(known) <= set(staying):
+            return None  # nobody leaves, and a move would help nobody
+        self._leaving = leaving
+        return Change(staying, after)
+
+    def see_off(self) -> None:
+        """Retire the workers that have been asked to leave, once nobody needs them."""
+        leaving, self._leaving = self._leaving, set()
+        if leaving:
+            self._client.retire_workers(sorted(leaving))
+
+    def _asked_to_leave(self) -> set[str]:
+        events = self._client.get_events("all")
+        notes = [note for when, note in events if when > self._since and REFUSED in note]
+        return {address for note in notes for address in note[REFUSED]}
