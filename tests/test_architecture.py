@@ -29,7 +29,7 @@ ROOMS = (
     {"drive"},
     {"linear_model", "svm", "multiclass", "cluster", "preprocessing", "metrics"},
     {"model_selection"},
-    {"simulate"},
+    {"simulate", "testing"},
     {"report"},
     {"cli"},
 )
@@ -38,7 +38,7 @@ the package, such as ``flowml/estimator.py``, belong to the estimators unless th
 
 ESTIMATORS = 7
 ONLY_IN = {
-    "distributed": {"runtimes", "cli"},
+    "distributed": {"runtimes", "cli", "testing"},
     "dask.array": {"data"},
     "dask.dataframe": {"data"},
     "pyarrow": {"data"},

@@ -9,14 +9,15 @@ from functools import partial
 
 from dask.base import compute
 from dask.delayed import Delayed
-from distributed import Client
+from distributed import Client, futures_of
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
-from flowml.runtimes.cluster import fetch, place_on_cluster
+from flowml.runtimes.cluster import connected, fetch, place_on_cluster
 from flowml.runtimes.graphs import pass_graph, shard_graph, shard_key, unique_token
 from flowml.runtimes.held import HeldShards
+from flowml.runtimes.lookout import Lookout
 from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, place
 from flowml.runtimes.runtime import Advance, Runtime
@@ -27,6 +28,9 @@ from flowml.solvers.solver import Solver, State
 
 RESTORES = 3
 """Times in a row that a pass may find rows lost which only this process has, before it gives up."""
+
+CUT = "scheduler-connection-lost"
+"""Dask's word for why it has cancelled a future."""
 
 
 class StreamedRuntime:
@@ -82,13 +86,16 @@ class DataflowRuntime:
         self._client = client
         self._passes = 0
         self._spans: Spans = ()
+        self._incidents: tuple[str, ...] = ()
         self._held: HeldShards | None = None
+        self._lookout = Lookout(client, dataset)
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary; the first pass brings the shards along.
 
         Shards made by a graph are made again by Dask where a worker was lost. Rows that came from
-        this process can't be: they are sent again, and the pass starts over.
+        this process can't be: they are sent again, and the pass starts over, as it does where the
+        client lost its scheduler for a while, which drops all that it had there.
 
         Raises
         ------
@@ -96,38 +103,65 @@ class DataflowRuntime:
             If the rows are lost time after time.
         """
         for _ in range(RESTORES):
-            if self._held is None:
-                self._held = HeldShards(self.dataset, self.placement, self._client)
-            self._passes += 1
-            token = f"{self._held.token}-{self._passes}"
             try:
-                shards = self._held.graph
-                result = pass_graph(shards, self.placement, self._held.token, token, fold, ask)
-                total = fetch(self._client, result)
-                self._spans = total.spans
-                return total.summary
-            except CancelledError as error:
-                if self.dataset.is_lazy or not self._held.is_lost():
-                    raise RuntimeError(
-                        f"pass {self._passes} was cancelled on the cluster ({error}): its data "
-                        "were cancelled, or held by a worker that is gone and can't be made again"
-                    ) from error
-            self.close()
-            self.placement = place_on_cluster(self.dataset, self._client, self.placement.keep)
+                return self._one_pass(fold, ask)
+            except (CancelledError, OSError) as error:
+                self._restore(error)
         raise RuntimeError(
             f"the cluster lost its workers {RESTORES} times in one pass: see their logs "
             "(memory_limit is the usual cause)"
         )
 
     def iterate(self, solver: Solver, state: State) -> Iterator[Advance]:
-        """Run the loop here, a graph for each pass."""
-        return iterate(self.one_pass, solver, state, lambda: self._spans)
+        """Run the loop here, a graph for each pass, and look around after each."""
+        for advance in iterate(self.one_pass, solver, state, lambda: self._spans):
+            self._look_around(move=not solver.done(advance.state))
+            incidents, self._incidents = self._incidents, ()
+            yield advance._replace(incidents=incidents)
 
     def close(self) -> None:
         """Release the shards, even those that an exception's traceback still refers to."""
         if self._held is not None:
             self._held.release()
         self._held = None
+
+    def _one_pass(self, fold: Fold, ask: Ask) -> Summary:
+        if self._held is None:
+            self._held = HeldShards(self.dataset, self.placement, self._client)
+        self._passes += 1
+        token, held = f"{self._held.token}-{self._passes}", self._held
+        result = pass_graph(held.graph, self.placement, held.token, token, fold, ask)
+        total = fetch(self._client, result)
+        self._spans = total.spans
+        return total.summary
+
+    def _restore(self, error: Exception) -> None:
+        """Get ready to bring the shards again, or raise where that can't be done."""
+        connected(self._client)
+        own = [f for collection in self.dataset.collections for f in futures_of(collection)]
+        if any(future.cancelled() for future in own):
+            raise RuntimeError(
+                f"pass {self._passes} was cancelled on the cluster ({error}): the data that it is "
+                "to read were cancelled, or the client lost its scheduler and with it what was "
+                "persisted: persist them again, and fit with resume=True if there is a checkpoint"
+            ) from error
+        if self._held is not None and not self._held.is_lost():
+            raise error
+        self.close()
+        self.placement = place_on_cluster(self.dataset, self._client, self.placement.keep)
+        was_cut = isinstance(error, OSError) or getattr(error, "reason", "") == CUT
+        why = "the client lost its scheduler for a while" if was_cut else "workers were lost"
+        self._incidents += (f"{why}: the rows are brought to the workers again",)
+
+    def _look_around(self, move: bool) -> None:
+        """Take note of workers that came and left, and move leaves because of it."""
+        placement, incidents = self._lookout.news(self.placement, self._spans)
+        self._incidents += incidents
+        if placement is self.placement or not move:
+            return
+        if self._held is not None and not self._held.is_lost():
+            self._held.move(placement)
+            self.placement = placement
 
 
 def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:

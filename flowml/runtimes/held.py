@@ -78,8 +78,8 @@ class HeldShards:
         self.token, self.futures, self._placement = token, futures, placement
 
     def is_lost(self) -> bool:
-        """Tell whether a worker is gone whose shards no graph can make again."""
-        return any(future.cancelled() for future in self.futures.values())
+        """Tell whether shards are gone that the scheduler can't make again."""
+        return any(future.status in ("cancelled", "lost") for future in self.futures.values())
 
     def release(self) -> None:
         """Let the workers drop the shards."""
