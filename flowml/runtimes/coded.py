@@ -16,17 +16,13 @@ from flowml.runtimes.coded_pass import Came, UndecodableError
 from flowml.runtimes.gang import LOST
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
-from flowml.runtimes.stragglers import AUTO, Handling
+from flowml.runtimes.stragglers import AUTO, ESTIMATES, LINEAR, Handling
 from flowml.runtimes.table import Table, has_room_for_copies
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver, State
 
 RESTARTS = 3
 """Times in a row that all workers may be lost in one pass, before it gives up."""
-LINEAR = ("cyclic", "stochastic", "ignore")
-"""Ways that add summaries up as vectors."""
-ESTIMATES = ("stochastic", "ignore")
-"""Ways that give about the sum."""
 
 
 class CodedRuntime:

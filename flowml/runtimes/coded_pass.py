@@ -14,7 +14,7 @@ from flowml.kernels.rows import Array
 from flowml.runtimes.copies import Copies
 from flowml.runtimes.desk import Task
 from flowml.runtimes.flat import Flat, unflatten
-from flowml.runtimes.packed import unpack
+from flowml.runtimes.packed import pack, unpack
 from flowml.runtimes.seats import Answered, Seats
 from flowml.runtimes.span import Span, Spans, by_place
 from flowml.runtimes.tree import join, root
@@ -23,6 +23,8 @@ SILENT = 300.0
 """Seconds after which a worker that doesn't answer a short question is taken to be lost."""
 GRACE = 0.02
 """Seconds that a message may be under way before its sender is called late."""
+LONG = 10.0
+"""Times the usual time of the pass before after which nobody is waited for."""
 PRESS_EVERY = 0.125
 """Of the usual time: how often one who is late is asked for what it has done so far."""
 SHORTEST_WAIT, LONGEST_WAIT = 0.0003, 0.004
@@ -60,11 +62,15 @@ class Rules(NamedTuple):
         lost worker held is brought to others in any case.
     second : dict of int to int
         The seat that a part is brought to, where it can.
+    before : float
+        The usual time of the pass before, in seconds: after many times as much as that, those who
+        aren't done are late even if nobody is.
     """
 
     patience: float
     lending: float
     second: Mapping[int, int]
+    before: float = np.inf
 
 
 class Came(NamedTuple):
@@ -78,6 +84,8 @@ class Came(NamedTuple):
     seconds : ndarray of shape (n_seats,)
         What each seat takes for a part, or at least takes, where it `gave_up`.
     gave_up : ndarray of shape (n_seats,), bool
+    usual : float
+        Seconds after which half of them were done.
     decoding : float
         Seconds that were spent on decoding and merging.
     spans : tuple of Span
@@ -90,6 +98,7 @@ class Came(NamedTuple):
     error_bound: float
     seconds: Array
     gave_up: Array
+    usual: float
     decoding: float
     spans: Spans
     lent: dict[int, int]
@@ -133,11 +142,12 @@ class Ledger:
         half = (n_working + 1) // 2
         return times[half - 1] if 0 < half <= len(times) else np.inf
 
-    def speeds(self) -> tuple[Array, Array]:
-        """Return seconds for a part, and where they are only known to be more."""
+    def speeds(self) -> tuple[Array, Array, float]:
+        """Return seconds for a part, where they are only known to be more, and the usual time."""
         known = [self.progress.get(seat, (0, 0.0)) for seat in range(self.n_seats)]
         seconds = [took / number if number else self.elapsed for number, took in known]
-        return np.array(seconds), np.array([number == 0 for number, _ in known])
+        gave_up = np.array([number == 0 for number, _ in known])
+        return np.array(seconds), gave_up, min(self.usual(len(self.finished)), self.elapsed)
 
 
 class CodedPass:
@@ -163,7 +173,7 @@ class CodedPass:
     ) -> None:
         self._seats, self._copies = seats, copies
         self._question, self._rules = question, rules
-        self._first = shares
+        self._first = tuple(tuple(p for p in share if copies.parts[p]) for share in shares)
         n_parts = len(copies.parts)
         everything = tuple(range(n_parts))
         self._decoder = PartsDecoder((everything,) * len(seats), n_parts, whatever)
@@ -182,6 +192,8 @@ class CodedPass:
         UndecodableError
             If nobody is left.
         """
+        empty = [part for part, leaves in enumerate(self._copies.parts) if not leaves]
+        self._decoder.add(0, dict.fromkeys(empty, pack({})))
         self._hand_out()
         follow(self._seats, self._question.round, self._decoder, self._take, self._help)
         started = time.perf_counter()
@@ -199,7 +211,7 @@ class CodedPass:
         held = self._copies.held
         orders = {seat: [p for p in self._first[seat] if p in held[seat]] for seat in present}
         covered = {part for order in orders.values() for part in order}
-        for part in sorted(set(range(len(self._copies.parts))) - covered):
+        for part in sorted(self._missing() - covered):
             holders = [seat for seat in present if part in held[seat]]
             if holders:
                 orders[min(holders, key=lambda seat: len(orders[seat]))].append(part)
@@ -226,9 +238,10 @@ class CodedPass:
         present = set(self._seats.present(self._question.round))
         if len(self._seats.lost) == len(self._seats):
             raise UndecodableError("no worker is left that answers")
-        missing = set(range(len(self._copies.parts))) - set(self._decoder.summaries)
+        missing = self._missing()
         behind = {seat for seat in present if missing & self._asked[seat]}
         usual = self._ledger.usual(sum(map(bool, self._asked)))
+        usual = min(usual, LONG * self._rules.before)
         late = self._late(behind, self._rules.patience * usual)
         absent = set(range(len(self._seats))) - present
         self._press(late | (absent - self._seats.lost), usual)
@@ -239,6 +252,9 @@ class CodedPass:
         if wanted:
             slow = self._late(behind | absent, self._rules.lending * usual)
             self._lend(self._only_of(wanted, slow | self._seats.lost), sorted(present - late))
+
+    def _missing(self) -> set[int]:
+        return set(range(len(self._copies.parts))) - set(self._decoder.summaries)
 
     def _late(self, seats: set[int], after: float) -> set[int]:
         """Return those who have been at it for longer than some seconds."""

@@ -115,7 +115,11 @@ class Copies:
 
     def are_there(self, wanted: Mapping[int, Iterable[int]]) -> bool:
         """Tell whether members have parts."""
-        return all(set(parts) <= self.held[seat] for seat, parts in wanted.items())
+        return all(
+            part in self.held[seat] or not self.parts[part]
+            for seat, parts in wanted.items()
+            for part in parts
+        )
 
     def wait(self) -> set[int]:
         """Wait for all that is on its way, and return the members that went meanwhile.
@@ -158,7 +162,7 @@ class Copies:
 
     def _news(self, seat: int, parts: Iterable[int]) -> set[int]:
         coming = {part for transport in self._transports[seat] for part in transport.parts}
-        return set(parts) - self.held[seat] - coming
+        return {part for part in parts if self.parts[part]} - self.held[seat] - coming
 
     def _leaves(self, parts: Iterable[int]) -> list[int]:
         return [leaf for part in parts for leaf in self.parts[part]]

@@ -30,6 +30,10 @@ GONE = 1e3
 SHORTEST = 1e-6
 """Seconds: clocks tell no less."""
 AUTO = "auto"
+LINEAR = ("cyclic", "stochastic", "ignore")
+"""Ways that add summaries up as vectors."""
+ESTIMATES = ("stochastic", "ignore")
+"""Ways that give about the sum."""
 
 
 class Handling(NamedTuple):
@@ -47,11 +51,16 @@ class Handling(NamedTuple):
     tolerated: int = 1
 
 
+def count_seats(handling: Handling, n_workers: int, n_leaves: int) -> int:
+    """Return how many workers take part: those without rows of their own can help."""
+    return min(n_workers, n_leaves) if handling.straggler in LINEAR else n_workers
+
+
 def count_parts(handling: Handling, n_seats: int, n_leaves: int) -> int:
-    """Return into how many parts the rows are cut."""
+    """Return into how many parts the rows are cut; some are empty where leaves are few."""
     if handling.straggler == "cyclic":
         return n_seats
-    return min(n_leaves, PARTS_PER_SEAT * n_seats)
+    return max(n_seats, min(n_leaves, PARTS_PER_SEAT * n_seats))
 
 
 def first_code(handling: Handling, n_seats: int, weights: Sequence[float]) -> Code:
@@ -74,8 +83,8 @@ def first_code(handling: Handling, n_seats: int, weights: Sequence[float]) -> Co
         return Uncoded(n_seats, n_parts)
     if n_seats < 2:
         raise ValueError(
-            f"straggler={handling.straggler!r} needs two workers that have rows at least, and "
-            f'this fit has {n_seats}: use straggler="none", more workers, or smaller blocks'
+            f"straggler={handling.straggler!r} needs two workers at least, and this fit has "
+            f'{n_seats}: use straggler="none", more workers, or smaller blocks'
         )
     match handling.straggler:
         case "backup":

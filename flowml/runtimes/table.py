@@ -23,7 +23,15 @@ from flowml.runtimes.gang import LOST, Gang
 from flowml.runtimes.graphs import unique_token
 from flowml.runtimes.placement import Placement, Worker, room_of
 from flowml.runtimes.seats import Seats
-from flowml.runtimes.stragglers import AUTO, Handling, Watch, count_parts, first_code, rules_of
+from flowml.runtimes.stragglers import (
+    AUTO,
+    Handling,
+    Watch,
+    count_parts,
+    count_seats,
+    first_code,
+    rules_of,
+)
 
 SETTLED_WITHIN = 0.5
 """Seconds that members have at the end of a fit to answer what they owe."""
@@ -55,18 +63,20 @@ class Table:
         pool: Pool | None,
         handling: Handling,
     ) -> None:
-        n_seats = min(len(workers), len(placement.leaves))
+        n_leaves = len(placement.leaves)
+        n_seats = count_seats(handling, len(workers), n_leaves)
         workers = tuple(workers[:n_seats])
-        parts = cut_parts(placement, workers, count_parts(handling, n_seats, len(placement.leaves)))
+        parts = cut_parts(placement, workers, count_parts(handling, n_seats, n_leaves))
         self._handling = handling
         self._code = first_code(handling, n_seats, weights_of(dataset, placement, parts))
         self._assignment = self._code.assignment()
         self._next: Code | None = None
         self._watch: Watch | None = None
-        if handling.straggler == AUTO:
+        if handling.straggler == AUTO and 1 < n_seats <= n_leaves:
             self._watch = Watch(n_seats, len(parts), has_room_for_copies(dataset, workers))
         self._fit = unique_token()
         self._round = 0
+        self._usual = float("inf")
         self._known_lost: set[int] = set()
         self._kind = ("gang", client.id, workers)
         self._gang = (
@@ -121,10 +131,12 @@ class Table:
         if self._assignment.linear:
             shares = dealt(shares, len(self._copies.parts))
         members = self._seats, self._copies, self._question(fold, ask)
-        return CodedPass(*members, shares, rules_of(code, self._handling)).run()
+        rules = rules_of(code, self._handling)._replace(before=self._usual)
+        return CodedPass(*members, shares, rules).run()
 
     def learn(self, came: Came) -> list[str]:
         """Note how long the members took, and decide what the next passes run under."""
+        self._usual = came.usual
         news = [*self._tell_lent(came), *self._tell_lost()]
         if self._watch is None:
             return news
