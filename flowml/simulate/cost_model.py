@@ -76,6 +76,11 @@ class CostModel:
         """The costs in the order of `UNITS`, of shape (n_units,)."""
         return np.array([getattr(self, unit) for unit in UNITS])
 
+    @property
+    def by_unit(self) -> dict[str, float]:
+        """The costs by name."""
+        return dict(zip(UNITS, self.seconds.tolist(), strict=True))
+
     def with_seconds(self, seconds: Iterable[float]) -> "CostModel":
         """Return the model with other costs, in the order of `UNITS`."""
         costs: dict[str, Any] = dict(zip(UNITS, map(float, seconds), strict=True))

@@ -6,7 +6,6 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from flowml.kernels.rows import Array
 from flowml.simulate.cost_model import CostModel
 from flowml.simulate.jobs import NOWHERE, Jobs
 from flowml.simulate.timeline import Timeline
@@ -59,9 +58,10 @@ class _Engine:
 
     def __post_init__(self) -> None:
         jobs = self.jobs.jobs
-        seconds: Array = self.costs.seconds
-        self.seconds = (self.jobs.work @ seconds).tolist()
-        self.travels = (self.jobs.journeys @ seconds).tolist()
+        cost = self.costs.by_unit | {"": 0.0}
+        self.places = [job.place for job in jobs]
+        self.seconds = [sum(n * cost[u] for u, n in job.units.items()) for job in jobs]
+        self.travels = [cost[job.sent] for job in jobs]
         self.missing = [len(job.after) for job in jobs]
         self.arrived = [0.0] * len(jobs)
         self.starts, self.ends = [0.0] * len(jobs), [0.0] * len(jobs)
@@ -88,7 +88,7 @@ class _Engine:
 
     def _queue(self, now: float, job: int) -> None:
         """Take a job that could start."""
-        place = self.jobs.jobs[job].place
+        place = self.places[job]
         if place == NOWHERE:
             self._start(now, job)
             return
@@ -115,9 +115,9 @@ class _Engine:
 
     def _end(self, now: float, job: int) -> None:
         self.ends[job] = now
-        place = self.jobs.jobs[job].place
+        place = self.places[job]
         for follower in self.followers[job]:
-            away = self.jobs.jobs[follower].place != place
+            away = self.places[follower] != place
             arrival = now + self.travels[job] if away else now
             self.missing[follower] -= 1
             if arrival >= self.arrived[follower]:

@@ -3,11 +3,6 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-
-from flowml.kernels.rows import Array
-from flowml.simulate.cost_model import UNITS
-
 HUB = -1
 """The place of the client and the scheduler."""
 NOWHERE = -2
@@ -81,22 +76,3 @@ class Jobs:
         """Tell whether the result of a job goes to another from one place to another."""
         one, other = self.jobs[job], self.jobs[follower]
         return job in other.after and one.place != other.place
-
-    @property
-    def work(self) -> Array:
-        """How many units each job takes, of shape (n_jobs, n_units)."""
-        return self._counts([job.units for job in self.jobs])
-
-    @property
-    def journeys(self) -> Array:
-        """How many units each job's result travels, of shape (n_jobs, n_units)."""
-        return self._counts([{job.sent: 1.0} if job.sent else {} for job in self.jobs])
-
-    def _counts(self, units: list[dict[str, float]]) -> Array:
-        column = {unit: number for number, unit in enumerate(UNITS)}
-        found = [(row, column[u], n) for row, some in enumerate(units) for u, n in some.items()]
-        counts = np.zeros((len(units), len(UNITS)))
-        if found:
-            rows, columns, numbers = zip(*found, strict=True)
-            counts[list(rows), list(columns)] = numbers
-        return counts

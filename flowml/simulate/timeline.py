@@ -74,11 +74,14 @@ class Timeline:
 
     def critical_units(self) -> Array:
         """Count what the critical path consists of, of shape (n_units,): times costs, `total`."""
-        path = self.critical_path()
-        work, journeys = self.jobs.work, self.jobs.journeys
-        travelled = [self.jobs.travels(a, b) for a, b in pairwise(path)]
-        units: Array = work[path].sum(axis=0) + np.array([*travelled, False]) @ journeys[path]
-        return units
+        path, count = self.critical_path(), dict.fromkeys(UNITS, 0.0)
+        for job in path:
+            for unit, number in self.jobs.jobs[job].units.items():
+                count[unit] += number
+        for job, follower in pairwise(path):
+            if (unit := self.jobs.jobs[job].sent) and self.jobs.travels(job, follower):
+                count[unit] += 1.0
+        return np.array(list(count.values()))
 
     def messages(self) -> float:
         """Count the messages and hops of the critical path."""
