@@ -70,13 +70,33 @@ def cluster_workers(client: Client) -> list[Worker]:
     TimeoutError
         If none comes.
     """
-    client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
-    info = client.scheduler_info(n_workers=-1)["workers"]
+    while not (info := _identities(client)):
+        client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
     staying = {address: f for address, f in info.items() if f["status"] not in LEAVING}
     return [
         Worker(address, facts["nthreads"], facts["memory_limit"])
         for address, facts in sorted((staying or info).items())
     ]
+
+
+def _identities(client: Client) -> dict[str, Any]:
+    """Ask the scheduler who is there, once it can be reached.
+
+    `Client.scheduler_info` isn't used: every two seconds the client asks for no workers at all, and
+    that answer may be the one that it returns.
+    """
+    deadline = time.monotonic() + RECONNECTED_WITHIN
+    while True:
+        connected(client)
+        scheduler: Any = client.scheduler
+        try:
+            info: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1)["workers"]
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return info
 
 
 def holders(dataset: Dataset, client: Client) -> dict[int, str]:
