@@ -25,8 +25,10 @@ def arrays(work: Work) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sparse_arrays(work: Work) -> tuple[Any, np.ndarray]:
-    """Load CSR rows and y."""
-    return sp.load_npz(work.folder / "X.npz").tocsr(), np.load(work.folder / "y.npy")
+    """Load CSR rows, with the 32-bit indices that liblinear wants, and y."""
+    X = sp.load_npz(work.folder / "X.npz").tocsr()
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return X, np.load(work.folder / "y.npy")
 
 
 def frame(work: Work) -> tuple[pd.DataFrame, np.ndarray]:
