@@ -132,7 +132,7 @@ GLM_JOBS = (
         ),
         (speedup(1.5, "scikit-learn (liblinear)", NEWTON_CG),),
         problem=LOGISTIC,
-        note="liblinear penalises the intercept. scikit-learn's lbfgs, run once, took longer than both.",
+        note="liblinear penalises the intercept. scikit-learn's lbfgs, run once, took longer.",
     ),
     Job(
         "poisson-categories",
