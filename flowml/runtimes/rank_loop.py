@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from flowml.runtimes.gang import Answer, Gang, MemberLostError
+from flowml.runtimes.gang_loop import FailedError
 from flowml.runtimes.rank import run, stop, tell
 from flowml.runtimes.ring import RingError
 from flowml.runtimes.runtime import Advance
@@ -15,19 +16,6 @@ NEWS_WITHIN = 30.0
 """Seconds that a rank may take to answer how far it is."""
 ENDED_WITHIN = 2.0
 """Seconds between the ends of ranks that fail for the same reason."""
-
-
-class FailedError(Exception):
-    """What the ranks ran has raised an error, the cluster being well.
-
-    Parameters
-    ----------
-    error : Exception
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 class RankLoop:

@@ -18,27 +18,23 @@ PARTED_WITHIN = 2.0
 """Seconds."""
 
 
-class Ranks:
+class Ranks(Gang):
     """A gang whose members can add up among themselves.
 
     Parameters
     ----------
     client : distributed.Client
     workers : sequence of Worker
-
-    Attributes
-    ----------
-    gang : Gang
     """
 
     def __init__(self, client: Client, workers: Sequence[Worker]) -> None:
-        self.gang = gang = Gang(client, workers)
+        super().__init__(client, workers)
         size = len(workers)
         try:
-            started = gang.call(0, start_tracker, workers[0].address, size)
+            started = self.call(0, start_tracker, workers[0].address, size)
             tracker = started.result(MET_WITHIN)
             numbers = [(tracker, rank, size) for rank in range(size)]
-            found = _wait(gang.call_each(join_ring, numbers), MET_WITHIN)
+            found = _wait(self.call_each(join_ring, numbers), MET_WITHIN)
             addresses = [worker.address for worker in workers]
             agree("versions", dict(zip(addresses, found, strict=True)))
         except BaseException:
@@ -49,8 +45,8 @@ class Ranks:
         """Part, those that still can, and dissolve the gang."""
         for function in (leave_ring, stop_tracker):
             with suppress(*LOST):
-                _wait(self.gang.call_all(function), PARTED_WITHIN)
-        self.gang.close()
+                _wait(self.call_all(function), PARTED_WITHIN)
+        super().close()
 
 
 def _wait(answers: Sequence[Answer], seconds: float) -> list[Any]:

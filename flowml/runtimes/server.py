@@ -10,7 +10,7 @@ from typing import Any
 from flowml.kernels.fold import Fold
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.clocks import Clocks, Order, Push
-from flowml.runtimes.gang import Answer
+from flowml.runtimes.gang import LOST, Answer
 from flowml.runtimes.member import Member
 from flowml.runtimes.packed import pack
 from flowml.runtimes.runtime import Advance
@@ -33,6 +33,10 @@ class Word(Enum):
 
     WAIT = "others are behind"
     OVER = "all is done"
+
+
+class ServerLostError(RuntimeError):
+    """The worker of the member that serves is gone."""
 
 
 class Server:
@@ -129,6 +133,13 @@ async def tell(member: Member, name: str) -> Advance:
     return await server.tell()
 
 
+def stop_server(member: Member, name: str) -> None:
+    """Send the sites home that ask for orders, where this member serves."""
+    server: Server | None = member.notes.get(name)
+    if server is not None:
+        server.stop()
+
+
 def close_server(member: Member, name: str) -> None:
     """End serving, where this member does: sites that still work are sent home."""
     server: Server | None = member.notes.pop(name, None)
@@ -150,11 +161,16 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
     server : distributed.Actor
         The member that serves.
     fold : Fold
+
+    Raises
+    ------
+    ServerLostError
+        If the server can't be reached.
     """
     crew, push = member.crews[fit], None
     with one_blas_thread():
         while True:
-            order = Answer(server, "meet", exchange, name, site, push).result(ANSWERED_WITHIN)
+            order = _exchanged(server, name, site, push)
             push = None
             if order is Word.OVER:
                 return
@@ -162,3 +178,14 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
                 start = time.time()
                 nodes = crew.summarise(fold, align(order.ask))
                 push = Push(order.round, order.clock, pack(nodes, (since(start),)))
+
+
+def _exchanged(server: Any, name: str, site: int, push: Push | None) -> Any:
+    """Return the next order or word; what the server raises is raised here."""
+    try:
+        reply = Answer(server, "meet", exchange, name, site, push).reply(ANSWERED_WITHIN)
+    except LOST as error:
+        raise ServerLostError(f"the parameter server doesn't answer: {error}") from None
+    if reply.error is not None:
+        raise reply.error
+    return reply.value
