@@ -3,6 +3,7 @@
 The graph runs on whichever Dask scheduler is active: a distributed client's, or the threaded one.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
@@ -16,7 +17,7 @@ from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.cluster import connected, fetch, place_on_cluster
 from flowml.runtimes.graphs import pass_graph, shard_graph, shard_key, unique_token
-from flowml.runtimes.held import HeldShards
+from flowml.runtimes.held import HeldShards, StreamedShards
 from flowml.runtimes.lookout import Lookout
 from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, place
@@ -31,34 +32,34 @@ RESTORES = 3
 
 CUT = "scheduler-connection-lost"
 """Dask's word for why it has cancelled a future."""
+CUT_NOTICED_WITHIN = 0.2
+"""Seconds after which a client knows that the scheduler is gone that doesn't answer."""
 
 
 class StreamedRuntime:
     """The chunks of a Dask collection that isn't kept: its own graph runs in each pass.
 
+    Without a cluster, on the active Dask scheduler.
+
     Parameters
     ----------
     dataset : Dataset
     placement : Placement
-    client : distributed.Client or None
-        None runs the graphs on the active Dask scheduler.
     """
 
-    def __init__(self, dataset: Dataset, placement: Placement, client: Client | None) -> None:
+    def __init__(self, dataset: Dataset, placement: Placement) -> None:
         self.dataset = dataset
         self.placement = placement
-        self._client = client
-        self._token = unique_token()
-        self._shards = shard_graph(dataset, placement, self._token)
+        self._shards = StreamedShards(dataset, placement)
         self._passes = 0
         self._spans: Spans = ()
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary."""
         self._passes += 1
-        token = f"{self._token}-{self._passes}"
-        result = pass_graph(self._shards, self.placement, self._token, token, fold, ask)
-        total = compute(result)[0] if self._client is None else fetch(self._client, result)
+        graph, token = self._shards.graph, self._shards.token
+        result = pass_graph(graph, self.placement, token, f"{token}-{self._passes}", fold, ask)
+        total = compute(result)[0]
         self._spans = total.spans
         return total.summary
 
@@ -71,7 +72,8 @@ class StreamedRuntime:
 
 
 class DataflowRuntime:
-    """Shards held by a cluster for the length of a fit, one graph for each pass over them.
+    """Shards on a cluster, held for the length of a fit where they aren't streamed, one graph for
+    each pass over them.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ class DataflowRuntime:
         self._passes = 0
         self._spans: Spans = ()
         self._incidents: tuple[str, ...] = ()
-        self._held: HeldShards | None = None
+        self._held: HeldShards | StreamedShards | None = None
         self._lookout = Lookout(client, dataset)
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
@@ -127,7 +129,7 @@ class DataflowRuntime:
 
     def _one_pass(self, fold: Fold, ask: Ask) -> Summary:
         if self._held is None:
-            self._held = HeldShards(self.dataset, self.placement, self._client)
+            self._held = self._brought()
         self._passes += 1
         token, held = f"{self._held.token}-{self._passes}", self._held
         result = pass_graph(held.graph, self.placement, held.token, token, fold, ask)
@@ -135,27 +137,39 @@ class DataflowRuntime:
         self._spans = total.spans
         return total.summary
 
+    def _brought(self) -> HeldShards | StreamedShards:
+        if self.dataset.collections and not self.placement.keep:
+            return StreamedShards(self.dataset, self.placement)
+        return HeldShards(self.dataset, self.placement, self._client)
+
     def _restore(self, error: Exception) -> None:
         """Get ready to bring the shards again, or raise where that can't be done."""
+        if isinstance(error, OSError):
+            time.sleep(CUT_NOTICED_WITHIN)
+        was_cut = self._client.status != "running" or getattr(error, "reason", "") == CUT
         connected(self._client)
         own = [f for collection in self.dataset.collections for f in futures_of(collection)]
-        if any(future.cancelled() for future in own):
+        is_lost = was_cut or (self._held is not None and self._held.is_lost())
+        if not is_lost and isinstance(error, OSError):
+            raise error
+        if not is_lost or any(future.cancelled() for future in own):
             raise RuntimeError(
                 f"pass {self._passes} was cancelled on the cluster ({error}): the data that it is "
                 "to read were cancelled, or the client lost its scheduler and with it what was "
                 "persisted: persist them again, and fit with resume=True if there is a checkpoint"
             ) from error
-        if self._held is not None and not self._held.is_lost():
-            raise error
         self.close()
         self.placement = place_on_cluster(self.dataset, self._client, self.placement.keep)
-        was_cut = isinstance(error, OSError) or getattr(error, "reason", "") == CUT
         why = "the client lost its scheduler for a while" if was_cut else "workers were lost"
         self._incidents += (f"{why}: the rows are brought to the workers again",)
 
     def _look_around(self, move: bool) -> None:
         """Take note of workers that came and left, and move leaves because of it."""
-        placement, incidents = self._lookout.news(self.placement, self._spans)
+        try:
+            placement, incidents = self._lookout.news(self.placement, self._spans)
+        except OSError as error:
+            self._restore(error)
+            return
         self._incidents += incidents
         if placement is self.placement or not move:
             return
@@ -166,10 +180,7 @@ class DataflowRuntime:
 
 def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
     """Place the data on the cluster and return the runtime."""
-    placement = place_on_cluster(dataset, client, config.keep)
-    if dataset.collections and not placement.keep:
-        return StreamedRuntime(dataset, placement, client)
-    return DataflowRuntime(dataset, placement, client)
+    return DataflowRuntime(dataset, place_on_cluster(dataset, client, config.keep), client)
 
 
 def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
@@ -177,7 +188,7 @@ def open_dataflow_here(dataset: Dataset, config: Config) -> Runtime:
     worker = this_process(config)
     placement = place(dataset, [worker], config.keep)
     if not placement.keep:
-        return StreamedRuntime(dataset, placement, None)
+        return StreamedRuntime(dataset, placement)
     load = partial(load_collection, dataset, placement)
     return ThreadsRuntime(dataset, placement, worker.n_threads, load)
 

@@ -92,6 +92,37 @@ class HeldShards:
         return {key: Future(key, self._client) for key in keys}
 
 
+class StreamedShards:
+    """Shards that each pass makes anew: the same face as `HeldShards`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    placement : Placement
+
+    Attributes
+    ----------
+    token : str
+    graph : HighLevelGraph
+    """
+
+    def __init__(self, dataset: Dataset, placement: Placement) -> None:
+        self._dataset = dataset
+        self.move(placement)
+
+    def move(self, placement: Placement) -> None:
+        """Share the leaves out anew."""
+        self.token = unique_token()
+        self.graph = shard_graph(self._dataset, placement, self.token)
+
+    def is_lost(self) -> bool:
+        """Nothing is held, so nothing is lost."""
+        return False
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
 def _send(dataset: Dataset, placement: Placement, client: Client, keys: Sequence[Key]) -> None:
     """Send rows that are in this process, which no graph could hold without a copy."""
     for key, plan in zip(keys, placement.shards, strict=True):

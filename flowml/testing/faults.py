@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -78,6 +80,8 @@ class Faults:
         self._random = Random(seed)
         self._paused: set[int] = set()
         self._hogs: list[threading.Event] = []
+        self._folder = TemporaryDirectory(prefix="flowml-faults-")
+        self._latches = 0
         if not all(isinstance(nanny, Nanny) for nanny in cluster.workers.values()):
             raise ValueError(
                 "the cluster's workers are threads of this process, which no fault can strike one "
@@ -124,14 +128,13 @@ class Faults:
         for address in set(workers) - {self.pick()}:
             self.kill(address, for_good)
 
-    def kill_merging(self, worker: str | None = None, for_good: bool = False) -> None:
-        """Have a worker killed when it next merges two summaries."""
-        address = worker or self.pick()
-        if for_good:
-            self._nanny(address).auto_restart = False
-        self._note(f"killed {address} as it merges")
+    def kill_merging(self) -> None:
+        """Have a worker killed as it merges summaries: the first that does, from now on."""
+        self._note("killed a worker as it merges")
+        self._latches += 1
+        latch = Path(self._folder.name) / str(self._latches)
         with self._connected() as client:
-            client.run(die_merging, workers=[address])
+            client.run(die_merging, latch, on_error="ignore")
 
     def pause(self, worker: str | None = None, seconds: float = 1.0) -> None:
         """Stop a worker's process (SIGSTOP) and let it go on some seconds later; returns at once.
@@ -213,6 +216,7 @@ class Faults:
             over.set()
         for pid in list(self._paused):
             self._go_on(pid)
+        self._folder.cleanup()
 
     def _pid(self, worker: str | None, what: str) -> int:
         address = worker or self.pick()
