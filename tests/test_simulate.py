@@ -10,6 +10,7 @@ import pytest
 from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.kernels.rows import Array
+from flowml.runtimes import graphs, placement, ring, ring_pass
 from flowml.simulate import (
     Allreduce,
     Coded,
@@ -32,6 +33,7 @@ from flowml.simulate import (
     relative_errors,
     simulate,
 )
+from flowml.simulate import allreduce as simulated_allreduce
 from flowml.simulate.cost_model import UNITS
 from flowml.simulate.jobs import HUB, NOWHERE
 from flowml.simulate.workload import subtrees
@@ -46,7 +48,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     Allreduce(),
     TreeAllreduce(3),
     ParameterServer(),
-    ParameterServer(staleness=2, n_servers=2),
+    ParameterServer(staleness=2),
     Coded(),
     Coded(lambda n: CyclicRepetition(n, 1)),
     LocalSteps(2, 4),
@@ -166,10 +168,9 @@ def test_staleness_lets_workers_run_ahead() -> None:
         for s in (0, 1, 3, 200)
     ]
     assert took == sorted(took, reverse=True)
-    alone = 0.1 / 8 * slowness.draw(np.random.default_rng(0), 100, 8).sum(axis=0).max()
-    assert took[-1] == pytest.approx(alone)
-    barrier = 0.1 / 8 * slowness.draw(np.random.default_rng(0), 100, 8).max(axis=1).sum()
-    assert took[0] == pytest.approx(barrier)
+    draws = 0.1 / 8 * slowness.draw(np.random.default_rng(0), 100, 8)
+    assert took[-1] == pytest.approx(draws[0].max() + draws[1:].sum(axis=0).max())
+    assert took[0] == pytest.approx(draws.max(axis=1).sum())
 
 
 def test_no_worker_is_further_ahead_than_the_staleness() -> None:
@@ -179,14 +180,14 @@ def test_no_worker_is_further_ahead_than_the_staleness() -> None:
     for clock in range(3, 12):
         oldest = max(ended[w][clock - 3] for w in range(4))
         assert all(started[w][clock] >= oldest for w in range(4))
-    assert started[1][2] < ended[0][0]
+    assert started[1][3] < ended[0][1]
 
 
 def test_local_steps_meet_less_often() -> None:
     costs = replace(FREE, row=1e-9, hop=1e-3)
     for steps in (1, 2, 4, 8):
         took = simulate(LocalSteps(steps, 8), work(4), costs, n_passes=2)
-        assert took.pass_seconds == pytest.approx([0.025 + 8 / steps * 6e-3] * 2)
+        assert took.pass_seconds == pytest.approx([0.025 + 8 / steps * 7e-3] * 2)
 
 
 def test_a_pass_of_dataflow_grows_by_a_level_of_merges_at_a_time() -> None:
@@ -200,9 +201,26 @@ def test_a_pass_of_dataflow_grows_by_a_level_of_merges_at_a_time() -> None:
 def test_a_ring_takes_hops_in_proportion_and_a_tree_by_levels() -> None:
     costs = replace(FREE, hop=1.0)
     for n in (2, 5, 16):
-        assert simulate(Allreduce(), work(n), costs).total == 2 * (n - 1)
+        assert simulate(Allreduce(), work(n), costs).total == 2 * n - 1
+        large = work(n, summary_bytes=1e7)
+        assert simulate(Allreduce(), large, costs).total == 3 * (2 * n - 1)
+        assert simulate(Allreduce(sum_above=math.inf), large, costs).total == 2 * n - 1
     for n, levels in ((2, 1), (4, 1), (5, 2), (13, 2), (40, 3)):
         assert simulate(TreeAllreduce(3), work(n), costs).total == 2 * levels
+
+
+def test_schedules_are_those_of_the_runtimes() -> None:
+    assert Dataflow().fan_in == graphs.MERGE_FAN_IN
+    assert Allreduce().sum_above == ring_pass.SUM_ABOVE
+    for payload in (0, 3_000, 5_000, 200_000):
+        wrapped = payload + simulated_allreduce.MESSAGE_BYTES - ring.LENGTH_BYTES
+        assert simulated_allreduce.slot_bytes(payload) == ring.slot_for(wrapped)
+    for n in (1, 2, 16, 17, 300):
+        shards = tuple(placement.ShardPlan("", (number,)) for number in range(n))
+        placed = placement.Placement(tuple((number,) for number in range(n)), shards, True, "")
+        timeline = simulate(Dataflow(), Workload(n, 0.0, 1.0, n))
+        sent = sum(job.what == "send" for job in timeline.jobs.jobs)
+        assert sent == graphs.count_tasks(placed)
 
 
 def test_complete_subtrees_are_counted() -> None:

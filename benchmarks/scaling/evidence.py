@@ -5,13 +5,14 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.scaling.measure import COLUMNS, GANG, LEAVES
+from benchmarks.scaling.measure import COLUMNS, LEAVES
 from flowml.simulate import (
     Allreduce,
     Coded,
     CostModel,
     Dataflow,
     Measured,
+    ParameterServer,
     Schedule,
     Workload,
     fitted,
@@ -21,7 +22,8 @@ from flowml.simulate import (
 SCHEDULES: dict[str, Schedule] = {
     "dataflow": Dataflow(),
     "allreduce": Allreduce(),
-    GANG: Coded(),
+    "parameter_server": ParameterServer(),
+    "coded": Coded(),
 }
 EMPTY_BYTES = 8 * COLUMNS * LEAVES
 WITHIN = 0.2

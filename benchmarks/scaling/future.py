@@ -147,7 +147,7 @@ def staleness(costs: CostModel, largest: int) -> list[Point]:
     slowness = Markov(3.0, becomes_slow=0.1, recovers=0.3)
     points = []
     for n, bound in product([n for n in (8, 64, 256) if n <= largest], STALENESS):
-        schedule = ParameterServer(bound, n_servers=-(-n // 64))
+        schedule = ParameterServer(bound)
         took = simulate(schedule, weak(n, 1e5), costs, slowness, n_passes=40)
         points.append(Point(str(bound), n, 1e5, took.total / 40))
     return points

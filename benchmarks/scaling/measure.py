@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -16,18 +15,10 @@ from flowml.data.schema import Schema
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array, Block, Rows
 from flowml.runtimes.choose import open_runtime
-from flowml.runtimes.cluster import cluster_workers, place_on_cluster
-from flowml.runtimes.gang import Gang
-from flowml.runtimes.held import HeldShards
-from flowml.runtimes.member import Member
-from flowml.runtimes.passes import iterate
-from flowml.runtimes.tree import Nodes, join, root
 from flowml.solvers.solver import Progress
 
 N_WORKERS = (1, 2, 4, 8, 16)
-GANG = "gang"
-"""The client calls actors, as coded passes do."""
-RUNTIMES = ("dataflow", "allreduce", GANG)
+RUNTIMES = ("dataflow", "allreduce", "parameter_server", "coded")
 LEAVES = 64
 COLUMNS = 16
 ROW_BYTES = (8 * COLUMNS * LEAVES, 32 << 20)
@@ -38,7 +29,6 @@ WARM_UPS = 5
 COUNTED = 15
 """Passes of a fit."""
 STARTED_WITHIN = 120
-ANSWERED_WITHIN = 60.0
 """Seconds."""
 
 Record: TypeAlias = dict[str, Any]
@@ -74,7 +64,7 @@ class Repeat:
 
     summary_bytes: int
     max_passes: int
-    fold: ClassVar[Fold] = Fold(summarise, merge)
+    fold: ClassVar[Fold] = Fold(summarise, merge, additive=True)
 
     def init(self) -> Count:
         return Count(0, np.zeros(self.summary_bytes // 8))
@@ -110,8 +100,7 @@ def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
         kinds = list(product(ROW_BYTES, RUNTIMES, SUMMARY_BYTES))
         taken: dict[Any, list[list[float]]] = {kind: [] for kind in kinds}
         for _, (row_bytes, runtime, summary_bytes) in product(range(TURNS), kinds):
-            passes = gang_passes if runtime == GANG else runtime_passes
-            config = Config(client=client, runtime=runtime)
+            config = Config(client=client, runtime=runtime, straggler="none")
             seconds = passes(rows(row_bytes), config, summary_bytes, counted)
             taken[row_bytes, runtime, summary_bytes].append([round(s, 6) for s in seconds])
     for (row_bytes, runtime, summary_bytes), turns in taken.items():
@@ -133,9 +122,7 @@ def rows(row_bytes: int) -> Dataset:
     return Dataset(Schema(COLUMNS, X.dtype), parts, "NumPy array", lambda: "drawn")
 
 
-def runtime_passes(
-    dataset: Dataset, config: Config, summary_bytes: int, counted: int
-) -> list[float]:
+def passes(dataset: Dataset, config: Config, summary_bytes: int, counted: int) -> list[float]:
     """Return the seconds of each pass of a fit, as whoever drives the loop sees them."""
     runtime = open_runtime(dataset, config)
     solver = Repeat(summary_bytes, WARM_UPS + counted)
@@ -144,33 +131,3 @@ def runtime_passes(
     finally:
         runtime.close()
     return [turn.seconds for advance in advances for turn in advance.turns][WARM_UPS:]
-
-
-def gang_passes(dataset: Dataset, config: Config, summary_bytes: int, counted: int) -> list[float]:
-    """Return the seconds of passes for which the client calls every worker and waits for all."""
-    client, workers = config.client, cluster_workers(config.client)
-    placement = place_on_cluster(dataset, client, None)
-    held, gang = HeldShards(dataset, placement, client), Gang(client, workers)
-    solver = Repeat(summary_bytes, WARM_UPS + counted)
-    try:
-        shards: dict[str, list[Any]] = {}
-        for plan, future in zip(placement.shards, held.futures.values(), strict=True):
-            shards.setdefault(plan.worker, []).append(future)
-        gang.adopt(held.token, shards)
-        one_pass = partial(call_all, gang, held.token)
-        advances = list(iterate(one_pass, solver, solver.init()))
-    finally:
-        held.release()
-        gang.close()
-    return [turn.seconds for advance in advances for turn in advance.turns][WARM_UPS:]
-
-
-def call_all(gang: Gang, fit: str, fold: Fold, ask: Array) -> Any:
-    """Have every member summarise its leaves, and merge the answers."""
-    answers = gang.call_all(summarise_crew, fit, fold, ask)
-    return root(join((answer.result(ANSWERED_WITHIN) for answer in answers), fold), fold)
-
-
-def summarise_crew(member: Member, fit: str, fold: Fold, ask: Array) -> Nodes:
-    """Summarise the leaves of one member."""
-    return member.crews[fit].summarise(fold, ask)

@@ -31,8 +31,8 @@ MEASURED = """\
 ## Measured and simulated
 
 Passes over {leaves} leaves of rows with {columns} columns, on clusters of processes with a thread
-each in this machine. Asked and answered are as many bytes each, as with a gradient. "Gang" is the
-client that calls an actor on every worker and waits for all, as coded passes do. Times are medians
+each in this machine. Asked and answered are as many bytes each, as with a gradient. The parameter
+server has no staleness and the coded passes no code, so that all wait for all. Times are medians
 of the passes in the least disturbed of {turns} turns; "foretold" is by costs fitted to passes on
 other numbers of workers only.
 """
@@ -66,10 +66,10 @@ take, {alone:.2g} s ({all} where all do):
 GROWTH_SAYS = """\
 - **dataflow** meets one scheduler, which handles all tasks of a pass one after the other, in
   {per_task:.2g} ms each: that is as long as the rows take at about {even:,.0f} workers.
-- **coded**, here without a code, is a gang: its client takes every answer itself, as a decoder has
-  to, and no tree helps it.
+- **coded**, here without a code: its client takes every answer itself, as a decoder has to, and no
+  tree helps it.
 - **allreduce** gathers: every rank gets every rank's summary, so that both hops and bytes grow with
-  the number of ranks.
+  the number of ranks. Summaries above a megabyte are added up on the way: bytes stay, hops grow.
 - A **tree** of ranks grows with the logarithm.
 """
 
@@ -99,8 +99,9 @@ STALE = """\
 ## Staleness
 
 Seconds of a clock of a parameter server while workers are 3× slower at times (Markov: a tenth
-becomes slow in each clock, three tenths recover), with a server for every 64 workers. It says how
-many clocks are done in a time, and not what they are worth: staler steps may need more of them.
+becomes slow in each clock, three tenths recover), as in the server's own
+schedule: with any staleness it merges what it has from all for every order. It says how many clocks
+are done in a time, and not what they are worth: staler steps may need more of them.
 """
 
 LOCAL = """\

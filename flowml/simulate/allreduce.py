@@ -17,36 +17,50 @@ MESSAGE_BYTES = 300
 
 @dataclass(frozen=True)
 class Allreduce:
-    """A ring through which every rank gets every rank's subtrees, as `flowml.runtimes.ring` has it.
+    """A ring of ranks, as `flowml.runtimes.ring_pass` has it.
 
-    A ring of n takes ``2 (n - 1)`` hops, and what each rank sends in a hop doesn't shrink with n,
-    because it gathers. Every rank then merges all subtrees in the fixed order.
+    A ring of n takes ``2 n - 1`` hops, and what each rank sends in a hop doesn't shrink with n,
+    because it gathers. Every rank then merges all subtrees in the fixed order. Above a size the
+    summaries are added up as vectors, after two gathers of what there is to say about them: then
+    a hop carries a share of 1 / n.
+
+    Parameters
+    ----------
+    sum_above : float
+        Bytes of a rank's subtrees; infinity where merging isn't adding.
     """
 
+    sum_above: float = 1 << 20
     name = "allreduce"
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
         """Run passes of all ranks."""
         jobs, shares = Jobs(), Shares(work)
-        n, size = work.n_workers, work.summary_bytes
-        hops = 2.0 * (n - 1)
-        nodes = sum(shares.nodes)
-        slot = slot_bytes(max(shares.nodes) * size)
+        n, work_on_ring, merge = work.n_workers, *self._sum(work, shares)
         before: list[list[int]] = [[] for _ in range(n)]
         for slow in slowness:
             rows = [
                 jobs.add("rows", w, {"turn": 1.0} | shares.units(w, float(slow[w])), before[w])
                 for w in range(n)
             ]
-            met = jobs.add("wait", NOWHERE, {"hop": hops}, rows)
+            met = jobs.add("wait", NOWHERE, {"hop": work_on_ring["hop_work"]}, rows)
             before = []
             for rank in range(n):
-                units = {"hop_work": hops, "hop_byte": hops * slot}
-                ring = jobs.add("ring", rank, units, [met])
-                merge = {"part": float(n), "merge": 2.0 * nodes * size}
+                ring = jobs.add("ring", rank, work_on_ring, [met])
                 before.append([jobs.add("merge", rank, merge, [ring])])
             jobs.end_pass(jobs.add("step", NOWHERE, {}, [job for last in before for job in last]))
         return run(jobs, costs)
+
+    def _sum(self, work: Workload, shares: Shares) -> tuple[dict[str, float], dict[str, float]]:
+        """Count what each rank does on the ring, and what to merge takes."""
+        n, size, most = work.n_workers, work.summary_bytes, max(shares.nodes)
+        hops = 2.0 * n - 1.0 if n > 1 else 0.0
+        if most * size > self.sum_above:
+            nbytes = 2.0 * FIRST_SLOT + size / n
+            ring = {"hop_work": 3.0 * hops, "hop_byte": hops * nbytes}
+            return ring, {"part": 2.0 * n, "merge": 2.0 * most * size}
+        ring = {"hop_work": hops, "hop_byte": hops * slot_bytes(most * size)}
+        return ring, {"part": float(n), "merge": 2.0 * sum(shares.nodes) * size}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flowml.kernels.rows import Array
 from flowml.simulate.cost_model import CostModel
 from flowml.simulate.engine import run
-from flowml.simulate.jobs import NOWHERE, Jobs
+from flowml.simulate.jobs import Jobs
 from flowml.simulate.rows import Shares
 from flowml.simulate.timeline import Timeline
 from flowml.simulate.workload import Workload
@@ -13,20 +13,20 @@ from flowml.simulate.workload import Workload
 
 @dataclass(frozen=True)
 class ParameterServer:
-    """Stale synchronous parallel (Ho et al., NIPS 2013): pull, go over the rows, push.
+    """Stale synchronous parallel, as `flowml.runtimes.clocks` does it.
 
-    A worker begins with a clock when all have pushed but the last `staleness` before it. The
-    state is cut evenly among the servers, which are places of their own.
+    A worker that has pushed is given its next order as soon as nobody is further behind than
+    allowed. The server takes one message at a time. With staleness it steps from all workers'
+    latest summaries for every order; without, once for each clock. The first clock is one in
+    common.
 
     Parameters
     ----------
     staleness : int
         0 waits for everybody in each clock.
-    n_servers : int
     """
 
     staleness: int = 0
-    n_servers: int = 1
 
     @property
     def name(self) -> str:
@@ -34,27 +34,22 @@ class ParameterServer:
         return f"parameter server (staleness {self.staleness})"
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
-        """Run clocks; a pass has ended when every worker has pushed it."""
+        """Run clocks; a pass has ended when the server has stepped from every worker's push."""
         jobs, shares = Jobs(), Shares(work)
-        n = work.n_workers
-        pushed: list[list[int]] = [[] for _ in range(n)]
+        n = server = work.n_workers
+        message = {"call": 1.0, "wire": work.summary_bytes}
+        step = {"turn": 1.0, "merge": 2.0 * sum(shares.nodes) * work.summary_bytes}
+        taken: list[list[int]] = [[] for _ in range(n)]
         gates: list[int] = []
         for clock, slow in enumerate(slowness):
-            oldest = clock - self.staleness - 1
-            gate = [gates[oldest]] if oldest >= 0 else []
+            gate = [gates[max(clock - self.staleness - 1, 0)]] if clock else []
+            mixes = clock > 0 and self.staleness > 0
             for w in range(n):
-                state = self._serve(jobs, work, "pull", [*pushed[w], *gate])
-                units = {"call": 2.0, "turn": 1.0} | shares.units(w, float(slow[w]))
-                pushed[w] = [jobs.add("rows", w, units, state, "message")]
-            applied = [self._serve(jobs, work, "push", pushed[w]) for w in range(n)]
-            gates.append(jobs.add("gate", NOWHERE, {}, [job for some in applied for job in some]))
+                units = message | step if mixes else message
+                order = jobs.add("order", server, units, [*taken[w], *gate], "message")
+                units = {"call": 2.0} | shares.units(w, float(slow[w]))
+                rows = jobs.add("rows", w, units, [order], "message")
+                taken[w] = [jobs.add("take", server, message, [rows])]
+            gates.append(jobs.add("step", server, step, [job for some in taken for job in some]))
             jobs.end_pass(gates[-1])
         return run(jobs, costs)
-
-    def _serve(self, jobs: Jobs, work: Workload, what: str, after: list[int]) -> list[int]:
-        """Add what each server does for a pull or a push."""
-        size = work.summary_bytes / self.n_servers
-        units = {"call": 1.0, "wire": size} | ({"merge": 2.0 * size} if what == "push" else {})
-        sent = "message" if what == "pull" else ""
-        servers = range(work.n_workers, work.n_workers + self.n_servers)
-        return [jobs.add(what, server, units, after, sent) for server in servers]

@@ -52,7 +52,7 @@ def simulate(
     ...     timeline = simulate(schedule, work)
     ...     print(f"{schedule.name}: {timeline.total:.3f} s, {timeline.messages():.0f} messages")
     dataflow: 0.147 s, 6 messages
-    allreduce: 0.126 s, 14 messages
+    allreduce: 0.126 s, 15 messages
     """
     if n_passes < 1:
         raise ValueError(f"n_passes={n_passes} must be at least 1")
