@@ -9,7 +9,7 @@ from typing import Any
 
 from flowml.pool import Pool
 
-RUNTIMES = ("dataflow", "allreduce", "parameter_server", "coded")
+RUNTIMES = ("auto", "dataflow", "allreduce", "parameter_server", "coded")
 STRAGGLERS = ("auto", "none", "backup", "fractional", "cyclic", "stochastic", "ignore")
 
 
@@ -26,6 +26,7 @@ class Config:
     client: Any = None
     runtime: str = "dataflow"
     staleness: int = 0
+    local_steps: int | None = 1
     straggler: str = "auto"
     n_stragglers: int = 1
     keep: bool | None = None
@@ -62,15 +63,22 @@ def config_context(**settings: Any) -> Iterator[Config]:
     client : distributed.Client, optional
         The cluster to run on. Without one, lazy input runs on the client that is active, if any,
         and data in this process on this process's threads.
-    runtime : {"dataflow", "allreduce", "parameter_server", "coded"}, default="dataflow"
-        Who adds the summaries up: a Dask graph for each pass; the workers among themselves,
-        which then run the whole loop (``pip install "flowml[allreduce]"``) and meet once for all
-        fits in the block; one worker that serves the others; or workers of which some needn't be
-        waited for.
+    runtime : str, default="dataflow"
+        Who adds the summaries up on a cluster. "dataflow": a Dask graph for each pass.
+        "allreduce": the workers among themselves, which then run the whole loop
+        (``pip install "flowml[allreduce]"``) and meet once for all fits in the block.
+        "parameter_server": one worker that serves the others. "coded": workers of which some
+        needn't be waited for. "auto": data in this process stay on its threads, others start on
+        dataflow and go over to allreduce once graphs have cost more time than that takes.
     staleness : int, default=0
         Passes that a worker may be ahead of the slowest with ``runtime="parameter_server"``. With
         0 the bits are those of the other runtimes; more is for solvers that take sums of answers
         to different states: k-means and stochastic gradients.
+    local_steps : int or None, default=1
+        Epochs that each leaf of the data goes through by itself in a pass, before they are
+        averaged, with any runtime: a few fat rounds where the network is slow. For stochastic
+        gradients (`SGDClassifier`, `SGDRegressor`), whose result depends on it; a leaf's epoch is
+        a step for every 64 rows. With None all are averaged once, at the end.
     straggler : str, default="auto"
         What is done with ``runtime="coded"`` about workers that are late. "auto" measures how long
         the workers take, and brings parts of the rows to others, moves shares, or begins backup
@@ -139,6 +147,8 @@ def _checked(config: Config) -> Config:
         raise ValueError(f"runtime={config.runtime!r} is none of {', '.join(RUNTIMES)}")
     if config.staleness < 0:
         raise ValueError(f"staleness={config.staleness} must be at least 0")
+    if config.local_steps is not None and config.local_steps < 1:
+        raise ValueError(f"local_steps={config.local_steps} must be at least 1, or None")
     if config.straggler not in STRAGGLERS:
         raise ValueError(f"straggler={config.straggler!r} is none of {', '.join(STRAGGLERS)}")
     if config.n_stragglers < 1:

@@ -53,6 +53,11 @@ class Pool:
                 return
         thing.close()
 
+    def has(self, kind: Hashable) -> bool:
+        """Tell whether there is an idle one of a kind."""
+        with self._lock:
+            return bool(self._idle.get(kind))
+
     def discard(self, kind: Hashable) -> None:
         """Close what is idle of a kind."""
         with self._lock:

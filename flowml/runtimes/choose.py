@@ -8,6 +8,7 @@ from distributed import Client, default_client
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.runtimes.allreduce import open_allreduce
+from flowml.runtimes.automatic import open_automatic
 from flowml.runtimes.cluster import cluster_workers, place_on_cluster
 from flowml.runtimes.coded import open_coded
 from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
@@ -17,7 +18,8 @@ from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process
 
 THREADS, DATAFLOW, ALLREDUCE = "threads", "dataflow", "allreduce"
-PARAMETER_SERVER, CODED = "parameter_server", "coded"
+PARAMETER_SERVER, CODED, AUTO = "parameter_server", "coded", "auto"
+OVER = "starts on dataflow and goes over to allreduce where passes are short against their overhead"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ def choose(dataset: Dataset, config: Config) -> Choice:
     client, reason = choose_client(dataset, config)
     if client is not None:
         placement = place_on_cluster(dataset, client, config.keep)
-        return Choice(config.runtime, reason, client, cluster_workers(client), placement)
+        runtime = config.runtime
+        if runtime == AUTO:
+            runtime, reason = DATAFLOW, f"{reason}; {OVER}"
+        return Choice(runtime, reason, client, cluster_workers(client), placement)
     workers = [this_process(config)]
     placement = place(dataset, workers, config.keep)
     if dataset.collections and not placement.keep:
@@ -62,7 +67,7 @@ def choose_client(dataset: Dataset, config: Config) -> tuple[Client | None, str]
     """Choose between a cluster and this process, and say why."""
     if config.client is not None:
         return config.client, "config_context(client=...)"
-    if config.runtime != DATAFLOW:
+    if config.runtime not in (DATAFLOW, AUTO):
         client = active_client()
         if client is None:
             raise ValueError(
@@ -87,6 +92,8 @@ def open_runtime(dataset: Dataset, config: Config) -> Runtime:
         return open_parameter_server(dataset, client, config)
     if client is not None and config.runtime == CODED:
         return open_coded(dataset, client, config)
+    if client is not None and config.runtime == AUTO:
+        return open_automatic(dataset, client, config)
     if client is not None:
         return open_dataflow(dataset, client, config)
     if dataset.collections:

@@ -127,6 +127,15 @@ class DataflowRuntime:
             self._held.release()
         self._held = None
 
+    def take_over(self, held: HeldShards | None, placement: Placement) -> None:
+        """Hold another runtime's shards."""
+        self._held, self.placement = held, placement
+
+    def hand_over(self) -> tuple[HeldShards | None, Placement]:
+        """Give the shards away, with where they are; there are none where they are streamed."""
+        held, self._held = self._held, None
+        return held if isinstance(held, HeldShards) else None, self.placement
+
     def _one_pass(self, fold: Fold, ask: Ask) -> Summary:
         if self._held is None:
             self._held = self._brought()
@@ -178,7 +187,7 @@ class DataflowRuntime:
             self.placement = placement
 
 
-def open_dataflow(dataset: Dataset, client: Client, config: Config) -> Runtime:
+def open_dataflow(dataset: Dataset, client: Client, config: Config) -> DataflowRuntime:
     """Place the data on the cluster and return the runtime."""
     return DataflowRuntime(dataset, place_on_cluster(dataset, client, config.keep), client)
 

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from distributed import Client, Future
@@ -88,6 +88,22 @@ class GangedRuntime(ABC):
             held.release()
         if gang is not None:
             self._give_back(gang)
+
+    def gather(self) -> None:
+        """Bring members and shards together now, not with the first pass."""
+        self._gathered()
+
+    def take_over(self, held: HeldShards | None, placement: Placement) -> None:
+        """Hold another runtime's shards, before the first pass."""
+        self.placement = rehouse(placement, self.dataset.parts, self._workers)
+        self._held = held
+        if held is not None and self.placement is not placement:
+            held.move(self.placement)
+
+    def hand_over(self) -> tuple[HeldShards | None, Placement]:
+        """Give the shards away, with where they are; this runtime holds none any more."""
+        held, self._held = self._held, None
+        return held, self.placement
 
     @abstractmethod
     def _open(self, client: Client, workers: Sequence[Worker]) -> Gang:
@@ -205,8 +221,13 @@ class GangedRuntime(ABC):
             self._pool.discard(self._kind)
 
     @property
-    def _kind(self) -> tuple[str, str, tuple[Worker, ...]]:
-        return (self.name, self._client.id, tuple(self._workers))
+    def _kind(self) -> Hashable:
+        return kind_of_gang(self.name, self._client, self._workers)
+
+
+def kind_of_gang(name: str, client: Client, workers: Sequence[Worker]) -> Hashable:
+    """Return by what a pool knows gangs that do for each other."""
+    return (name, client.id, tuple(workers))
 
 
 def _without(silent: set[str], client: Client) -> list[Worker]:

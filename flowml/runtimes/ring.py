@@ -3,6 +3,7 @@
 import weakref
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,11 @@ def require_collective() -> None:
         If not, saying how to install it.
     """
     _xgboost("xgboost.collective")
+
+
+def has_collective() -> bool:
+    """Tell whether the collective is installed here."""
+    return find_spec("xgboost") is not None and find_spec("xgboost.collective") is not None
 
 
 def _xgboost(module: str) -> Any:
