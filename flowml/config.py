@@ -10,6 +10,9 @@ from typing import Any
 from flowml.pool import Pool
 
 RUNTIMES = ("auto", "dataflow", "allreduce", "parameter_server", "coded")
+DEFAULT_RUNTIME = "dataflow"
+RUNTIME_SETTINGS = ("keep", "staleness", "local_steps", "straggler", "n_stragglers")
+"""What a job's table about its runtime may hold beside the name."""
 STRAGGLERS = ("auto", "none", "backup", "fractional", "cyclic", "stochastic", "ignore")
 
 
@@ -24,7 +27,7 @@ class Config:
     """
 
     client: Any = None
-    runtime: str = "dataflow"
+    runtime: str = DEFAULT_RUNTIME
     staleness: int = 0
     local_steps: int | None = 1
     straggler: str = "auto"

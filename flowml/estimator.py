@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from flowml.config import get_config
+from flowml.config import Config, get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset
 from flowml.data.frames import categorical_columns, to_mixed
@@ -79,6 +79,8 @@ class PassEstimator(BaseEstimator):
     """
 
     needs = Needs()
+    steps_locally = False
+    """Whether leaves of the data may take several steps by themselves in a pass."""
     _history: tuple[PassCompleted, ...]
 
     @property
@@ -129,9 +131,11 @@ class PassEstimator(BaseEstimator):
         """Open a training session on the data; on an error the estimator is as it was."""
         before = dict(vars(self))
         try:
+            config = get_config()
+            check_local_steps(self, config)
             dataset = self._dataset(X, y, sample_weight, reset, **beside)
             self._check(dataset)
-            with training(dataset, get_config(), self._fingerprint()) as session:
+            with training(dataset, config, self._fingerprint()) as session:
                 yield session
             self.n_passes_ = session.n_passes
             self._history = session.history
@@ -163,6 +167,21 @@ class PassEstimator(BaseEstimator):
     def _fingerprint(self) -> dict[str, str]:
         parameters = {name: described(value) for name, value in self.get_params(deep=False).items()}
         return {"estimator": type(self).__name__, **parameters}
+
+
+def check_local_steps(estimator: PassEstimator, config: Config) -> None:
+    """Refuse local steps for estimators of many passes that have none.
+
+    Raises
+    ------
+    ValueError
+        Saying which have.
+    """
+    if config.local_steps != 1 and estimator.needs.many_passes and not estimator.steps_locally:
+        raise ValueError(
+            f"config_context(local_steps={config.local_steps}): {type(estimator).__name__} has no "
+            "local steps; SGDClassifier and SGDRegressor have"
+        )
 
 
 def described(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""One epoch of stochastic gradient descent over a leaf's rows."""
+"""Epochs of stochastic gradient descent over a leaf's rows."""
 
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Lengths(NamedTuple):
 
 
 class EpochAsk(NamedTuple):
-    """Where an epoch starts, and how it goes.
+    """Where a leaf's epochs start, and how they go.
 
     Attributes
     ----------
@@ -46,6 +46,10 @@ class EpochAsk(NamedTuple):
     lengths : Lengths
     seed : int or None
         Shuffles the rows of a leaf; None leaves them in order.
+    n_epochs : int
+        Most epochs.
+    rest : float
+        No more follow an epoch that moves the mean by at most this.
     """
 
     point: Point
@@ -55,6 +59,8 @@ class EpochAsk(NamedTuple):
     penalty: Any
     lengths: Lengths
     seed: int | None
+    n_epochs: int = 1
+    rest: float = 0.0
 
 
 class EpochSums(NamedTuple):
@@ -66,7 +72,7 @@ class EpochSums(NamedTuple):
     last : ndarray of shape (n_outputs, n_features + 1)
         The parameters after the last step.
     mean : ndarray of that shape
-        Their mean over the steps.
+        Their mean over the steps, those of epoch k of the whole fit counting k + 1 times.
     """
 
     weight: float
@@ -75,25 +81,17 @@ class EpochSums(NamedTuple):
 
 
 def summarise(ask: EpochAsk, rows: Rows) -> EpochSums:
-    """Go over the rows once, a few at a time, each time down their gradient."""
-    theta, total, steps, weight = ask.start.copy(), np.zeros_like(ask.start), 0, 0.0
-    n_steps = sum(-(-block.X.shape[0] // BATCH_ROWS) for block in rows)
-    first, epoch, power = ask.lengths
-    for block in rows:
-        n_rows, order = block.X.shape[0], _order(block, ask)
-        own = ask.point.target.read(block)[1]
-        mean_weight = float(own.mean()) if n_rows else 0.0
-        weight += float(own.sum())
-        if mean_weight == 0.0:
-            continue
-        for low in range(0, n_rows, BATCH_ROWS):
-            length = first / (1.0 + epoch + steps / n_steps) ** power
-            batch = _taken(block, order[low : low + BATCH_ROWS])
-            theta = theta - (length / mean_weight) * _gradient(ask, theta, batch)
-            theta[:, :-1] = ask.penalty.prox(theta[:, :-1], length)
-            total += theta
-            steps += 1
-    return EpochSums(weight, weight * theta, total * (weight / max(steps, 1)))
+    """Go over the rows once or more, a few at a time, each time down their gradient."""
+    weight = sum(float(ask.point.target.read(block)[1].sum()) for block in rows)
+    theta, mean, counted = ask.start, np.zeros_like(ask.start), 0
+    for epoch in range(ask.lengths.epoch, ask.lengths.epoch + ask.n_epochs):
+        theta, own = _epoch(ask, epoch, theta, rows)
+        counted += epoch + 1
+        move = ((epoch + 1) / counted) * (own - mean)
+        mean = mean + move
+        if not np.abs(move).max(initial=0.0) > ask.rest:  # a NaN moves no further
+            break
+    return EpochSums(weight, weight * theta, weight * mean)
 
 
 def merge(left: EpochSums, right: EpochSums) -> EpochSums:
@@ -110,11 +108,31 @@ def finite(summary: EpochSums) -> bool:
 EPOCH = Fold(summarise, merge, finite=finite, additive=True)
 
 
-def _order(block: Block, ask: EpochAsk) -> Array:
+def _epoch(ask: EpochAsk, epoch: int, theta: Array, rows: Rows) -> tuple[Array, Array]:
+    """Return the parameters after an epoch, and their mean over its steps."""
+    total, steps = np.zeros_like(theta), 0
+    n_steps = sum(-(-block.X.shape[0] // BATCH_ROWS) for block in rows)
+    for block in rows:
+        n_rows, order = block.X.shape[0], _order(block, ask.seed, epoch)
+        weight = ask.point.target.read(block)[1]
+        mean_weight = float(weight.mean()) if n_rows else 0.0
+        if mean_weight == 0.0:
+            continue
+        for low in range(0, n_rows, BATCH_ROWS):
+            length = ask.lengths.first / (1.0 + epoch + steps / n_steps) ** ask.lengths.power
+            batch = _taken(block, order[low : low + BATCH_ROWS])
+            theta = theta - (length / mean_weight) * _gradient(ask, theta, batch)
+            theta[:, :-1] = ask.penalty.prox(theta[:, :-1], length)
+            total += theta
+            steps += 1
+    return theta, total / max(steps, 1)
+
+
+def _order(block: Block, seed: int | None, epoch: int) -> Array:
     """Return the rows' order, a function of seed, epoch and position."""
-    if ask.seed is None:
+    if seed is None:
         return np.arange(block.X.shape[0])
-    random = np.random.default_rng([ask.seed, ask.lengths.epoch, block.start])
+    random = np.random.default_rng([seed, epoch, block.start])
     return random.permutation(block.X.shape[0])
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_random_state
 
+from flowml.config import get_config
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
@@ -48,6 +49,7 @@ class StochasticPredictor(LinearPredictor):
     average: bool
     loss: str
     solver = "sgd"
+    steps_locally = True
     _epochs = 0
 
     def _one_epoch(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> Self:
@@ -69,13 +71,13 @@ class StochasticPredictor(LinearPredictor):
         schedule = self._schedule(longest_step(objective, survey.sample, start), begun)
         solver = Sgd(objective, start, options.tol, options.max_iter, schedule)
         state = yield Step(STAGE, solver)
-        self._epochs = begun + state.n_passes
+        self._epochs = solver.epochs(state)
         coef, intercept = objective.coefficients(state.theta)
         return Minimum(
             coef,
             intercept,
             *self._choose_solver(None),
-            n_iter=state.n_iter,
+            n_iter=(schedule.local or 1) * state.n_iter,
             n_sample_iter=0,
             value=state.value,
             violation=state.violation,
@@ -98,6 +100,7 @@ class StochasticPredictor(LinearPredictor):
             self.average,
             seed,
             begun,
+            get_config().local_steps,
         )
 
     def _penalty(self, survey: Survey) -> ElasticNet:

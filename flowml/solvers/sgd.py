@@ -10,13 +10,15 @@ from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.several import Asks, Summaries, several
 from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, Lengths
-from flowml.solvers.objective import Objective
+from flowml.solvers.objective import Evaluation, Objective
 from flowml.solvers.solver import Progress
 
 RUNAWAY = 2.0
 """Times the objective at the start: where steps that are too long have led."""
 SHORTER = 5.0
 SHORTEST = 1e-6
+MOST_RESTARTS = 9
+"""With steps that much shorter each time."""
 POWER_STEPS = 20
 
 FOLD = several([LOSS_GRADIENT, EPOCH])
@@ -40,6 +42,8 @@ class Schedule(NamedTuple):
         Shuffles the rows; None leaves them in order.
     begun : int
         Epochs that lie behind.
+    local : int or None
+        Epochs that a leaf goes through between two averages; None for all there are to be.
     """
 
     first: float
@@ -49,6 +53,7 @@ class Schedule(NamedTuple):
     average: bool
     seed: int | None
     begun: int = 0
+    local: int | None = 1
 
 
 class SgdState(NamedTuple):
@@ -95,14 +100,18 @@ class Sgd:
               \frac{w_i}{\bar w} \nabla \ell_i(\theta)\Big)
 
     An epoch starts from the same point on every leaf and ends in the leaves' mean along the merge
-    tree, so the result depends on the leaves but not on who holds them. The result is the mean of
-    all steps, later epochs counting more. The pass of an epoch looks at the result of those before
-    on the way: it stops at the tolerance, or where the objective has not fallen by such a share
-    for a few epochs in turn.
+    tree, so the result depends on the leaves but not on who holds them. Several epochs between two
+    means, in one pass, are local SGD. The result is the mean of all steps, later epochs counting
+    more. The pass of an epoch looks at the result of those before on the way: it stops at the
+    tolerance, or where the objective has not fallen by such a share for a few passes in turn.
+    Where there is one mean only, each leaf goes on until an epoch moves its own result by no more
+    than the tolerance, and a second pass looks at their mean.
 
     B. T. Polyak & A. B. Juditsky 1992, "Acceleration of stochastic approximation by averaging";
     M. Zinkevich, M. Weimer, A. Smola & L. Li 2010, "Parallelized stochastic gradient descent";
-    S. U. Stich 2019, "Local SGD converges fast and communicates little".
+    S. U. Stich 2019, "Local SGD converges fast and communicates little"; for a single mean
+    Y. Zhang, J. C. Duchi & M. J. Wainwright 2013, "Communication-efficient algorithms for
+    statistical optimization".
 
     Parameters
     ----------
@@ -110,15 +119,29 @@ class Sgd:
     start : ndarray of shape (n_outputs, n_features + 1)
     tol : float
         Stop at a violation of at most this, or a fall of the objective by a share of less.
-    max_passes : int
+    max_epochs : int
     schedule : Schedule
     """
 
     objective: Objective
     start: Array
     tol: float
-    max_passes: int
+    max_epochs: int
     schedule: Schedule
+
+    @property
+    def max_passes(self) -> int:
+        """A few epochs each; for a single mean one pass, and one that looks at it.
+
+        The former may have to begin again with shorter steps.
+        """
+        return 2 + MOST_RESTARTS if self._is_single else -(-self.max_epochs // self.n_local)
+
+    @property
+    def n_local(self) -> int:
+        """Most epochs of a pass."""
+        return self.max_epochs if self.schedule.local is None else self.schedule.local
+
     takes_estimates = True
 
     @property
@@ -133,6 +156,8 @@ class Sgd:
     def ask(self, state: SgdState) -> Asks:
         """Return the result so far, and where the next epoch starts."""
         point = self.objective.point(state.theta)
+        if self._is_single and state.n_iter > 0:
+            return Asks((0,), (point,))
         epoch = EpochAsk(
             point,
             self.objective.scale,
@@ -141,10 +166,12 @@ class Sgd:
             self.objective.price,
             Lengths(
                 state.length * self.schedule.first,
-                self.schedule.begun + state.n_passes,
+                self.epochs(state),
                 self.schedule.power,
             ),
             self.schedule.seed,
+            self.n_local,
+            self.tol if self._is_single else 0.0,
         )
         return Asks((0, 1), (point, epoch))
 
@@ -153,13 +180,16 @@ class Sgd:
         sums, epoch = summary.members
         with np.errstate(over="ignore", invalid="ignore"):  # of steps that are too long
             evaluation = self.objective.evaluate(sums, state.theta)
+        if epoch is None:
+            return self._judged(state, evaluation)
         first = min(state.first, evaluation.value) if state.n_iter == 0 else state.first
         violation = self.objective.violation(state.theta, evaluation)
         last, mean = epoch.last / epoch.weight, epoch.mean / epoch.weight
         if not np.isfinite(last).all() or evaluation.value > RUNAWAY * first:
             return self._shorten(state, first)
-        number = self.schedule.begun + state.n_passes
-        share = 2.0 / (number + 2.0)  # epoch k counts k + 1 times
+        before = self.epochs(state)
+        after = before + self.n_local  # epoch k counts k + 1 times
+        share = 1.0 - before * (before + 1) / (after * (after + 1))
         theta = state.theta + share * (mean - state.theta) if self.schedule.average else last
         idle = 0 if evaluation.value < state.best - self.tol * abs(state.best) else state.idle + 1
         tired = idle >= self.schedule.patience
@@ -187,11 +217,30 @@ class Sgd:
 
     def mixes(self, state: SgdState) -> bool:
         """Epochs from different points average like those from one, but for those that led away."""
-        return state.n_iter > 0
+        return state.n_iter > 0 and not self._is_single
 
     def progress(self, state: SgdState) -> Progress:
         """Report the objective, and the violation that the tolerance is about."""
         return Progress(state.value, state.violation)
+
+    @property
+    def _is_single(self) -> bool:
+        return self.schedule.local is None
+
+    def epochs(self, state: SgdState) -> int:
+        """Count the epochs so far, those that led away too."""
+        return self.schedule.begun + self.n_local * state.n_passes
+
+    def _judged(self, state: SgdState, evaluation: Evaluation) -> SgdState:
+        """Look at the single mean."""
+        if evaluation.value > RUNAWAY * state.first:
+            return self._shorten(state, state.first)
+        return state._replace(
+            value=evaluation.value,
+            violation=self.objective.violation(state.theta, evaluation),
+            n_passes=state.n_passes + 1,
+            converged=True,
+        )
 
     def _shorten(self, state: SgdState, first: float) -> SgdState:
         """Start again with shorter steps: these have led away."""
