@@ -1,6 +1,7 @@
 """Measure passes on 1 to 16 workers, fit a cost model, simulate, and write docs/scaling.md."""
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,17 +36,18 @@ def main(workers: tuple[int, ...], passes: int, render: bool, largest: int, to: 
     """
     for n_workers in () if render else workers:
         click.echo(f"{n_workers} workers", err=True)
-        save(n_workers, list(measure(n_workers, passes)))
+        load = os.getloadavg()[0]
+        save(n_workers, list(measure(n_workers, passes)), load)
     write(json.loads(MEASURED.read_text()), to, largest)
     click.echo(f"wrote {to / 'scaling.md'}")
 
 
-def save(n_workers: int, records: list[dict[str, object]]) -> None:
+def save(n_workers: int, records: list[dict[str, object]], load: float) -> None:
     """Put the records into the file, with what they were measured on."""
     before = json.loads(MEASURED.read_text())["records"] if MEASURED.exists() else []
     kept = [record for record in before if record["n_workers"] != n_workers]
     measured = {
-        "machine": machine(),
+        "machine": machine() | {"load": f"{load:.1f} processes wanted a core before"},
         "versions": versions(),
         "measured": datetime.now(UTC).date().isoformat(),
         "commit": commit(),

@@ -25,17 +25,20 @@ def uncoded(n_workers: int) -> Code:
 class Coded:
     """The client calls every worker, and is done as soon as the code has its sum.
 
-    An answer counts when the client has taken it, one after the other. Each is as large as a
-    summary; a worker's rows take as many times longer as the code gives it more of them. Those who
-    aren't waited for give up at once.
+    An answer counts when the client has taken it, one after the other. A worker's rows take as
+    many times longer as the code gives it more of them. Those who aren't waited for give up at
+    once.
 
     Parameters
     ----------
     code : callable ``n_workers -> Code``
-        By default no code: a gang of which all are waited for.
+        By default no code: all are waited for.
+    parts : int
+        How many summaries a worker sends, if it has as many leaves: 1 where the code adds them up.
     """
 
     code: Callable[[int], Code] = uncoded
+    parts: int = 8
 
     @property
     def name(self) -> str:
@@ -46,25 +49,26 @@ class Coded:
         """Run passes, all of whose workers begin anew with each."""
         code = self.code(work.n_workers)
         load = code.load
-        passes = [_answers(work, costs, slow * load, load) for slow in slowness]
+        sent = min(self.parts, work.n_leaves // work.n_workers) * work.summary_bytes
+        passes = [_answers(work, costs, slow * load, load, sent) for slow in slowness]
         times = np.array([timeline.ends[timeline.jobs.passes] for timeline in passes])
         together = _Together()
         for timeline, wait in zip(passes, code.wait(times).tolist(), strict=True):
-            together.add(timeline, wait, work, costs)
+            together.add(timeline, wait, 2.0 * work.n_workers * sent, costs)
         return together.timeline()
 
 
-def _answers(work: Workload, costs: CostModel, slow: Array, load: float) -> Timeline:
+def _answers(work: Workload, costs: CostModel, slow: Array, load: float, sent: float) -> Timeline:
     """Call every worker; its answer, when it is taken, "ends a pass" for it alone."""
     jobs, shares = Jobs(), Shares(work)
-    started = jobs.add("step", HUB, {"turn": 1.0})
+    started = jobs.add("step", HUB, {"turn": 1.0, "coded": 1.0})
+    question, answer = ({"call": 1.0, "wire": size} for size in (work.summary_bytes, sent))
     for w in range(work.n_workers):
-        message = {"call": 1.0, "wire": work.summary_bytes}
-        asked = jobs.add("send", HUB, message, [started], "message")
+        asked = jobs.add("send", HUB, question, [started], "message")
         units = {"call": 1.0} | shares.units(w, float(slow[w]))
         units["leaf"] *= load
         rows = jobs.add("rows", w, units, [asked], "message")
-        jobs.end_pass(jobs.add("take", HUB, message, [rows]))
+        jobs.end_pass(jobs.add("take", HUB, answer, [rows]))
     return run(jobs, costs)
 
 
@@ -78,14 +82,14 @@ class _Together:
         self.causes: list[Array] = []
         self.now = 0.0
 
-    def add(self, timeline: Timeline, wait: float, work: Workload, costs: CostModel) -> None:
-        """Add a pass that ends after some seconds, less decoding."""
+    def add(self, timeline: Timeline, wait: float, merged: float, costs: CostModel) -> None:
+        """Add a pass that ends after some seconds, and decoding so many bytes."""
         first = len(self.jobs.jobs)
         needed = timeline.ends <= wait
         last = int(np.where(needed, timeline.ends, -1.0).argmax())
         for job in timeline.jobs.jobs:
             self.jobs.jobs.append(job._replace(after=tuple(first + job for job in job.after)))
-        units = {"merge": 2.0 * work.n_workers * work.summary_bytes}
+        units = {"merge": merged}
         decode = self.jobs.add("decode", HUB, units, [first + last])
         self.jobs.end_pass(decode)
         seconds = units["merge"] * costs.merge

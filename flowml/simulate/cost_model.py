@@ -46,6 +46,9 @@ class CostModel:
         Another rank's summary that a rank unpacks.
     call : float
         A call of an actor, at each end.
+    coded : float
+        What a coded pass costs whatever its size: shares are handed out, and what has come is
+        looked for now and then.
     cores : int, optional
         What all processes share; None where each has a core of its own.
 
@@ -69,6 +72,7 @@ class CostModel:
     hop_byte: float = 5e-10
     part: float = 1e-5
     call: float = 2e-4
+    coded: float = 3e-3
     cores: int | None = None
 
     @property
