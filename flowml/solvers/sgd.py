@@ -228,8 +228,9 @@ class Sgd:
         return self.schedule.local is None
 
     def epochs(self, state: SgdState) -> int:
-        """Count the epochs so far, those that led away too."""
-        return self.schedule.begun + self.n_local * state.n_passes
+        """Count the epochs so far; with several means, those that led away too."""
+        n_rounds = state.n_iter if self._is_single else state.n_passes
+        return self.schedule.begun + self.n_local * n_rounds
 
     def _judged(self, state: SgdState, evaluation: Evaluation) -> SgdState:
         """Look at the single mean."""
