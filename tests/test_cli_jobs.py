@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from flowml.cli.job import Job, make_job, settings_of
 from flowml.cli.main import flowml
 from flowml.datasets import california_housing
+from flowml.persistence import load_model
 
 HOUSING = str(california_housing())
 GOOD = {
@@ -19,6 +21,7 @@ GOOD = {
     "features": ["median_income", "latitude"],
     "out": "model",
 }
+THREE = 'estimator = "a"\ndata = "b"\nout = "c"\n'
 
 
 def run(*arguments: object) -> Result:
@@ -45,6 +48,7 @@ def test_a_job_survives_its_file() -> None:
             "flag": True,
             "alpha": [1.0, 2.5],
         },
+        runtime={"name": "parameter_server", "staleness": 3},
     )
     assert make_job(tomllib.loads(job.to_toml())) == job
 
@@ -56,6 +60,25 @@ def test_flags_win_over_the_file_parameter_by_parameter(tmp_path: Path) -> None:
     job = make_job(settings)
     assert (job.out, job.weight, job.target) == ("other", None, "median_house_value")
     assert job.params == {"alpha": 0.5, "fit_intercept": False}
+
+
+def test_the_runtime_is_a_table_of_the_file_and_its_name_a_flag(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    runtime = {"name": "parameter_server", "staleness": 3}
+    path.write_text(Job(**GOOD, workers=2, runtime=runtime).to_toml())
+    job = make_job(settings_of(path, {"runtime": {"name": "auto"}}))
+    assert job.runtime_settings == {"runtime": "auto", "staleness": 3}
+    assert Job(**GOOD).runtime_settings == {"runtime": "dataflow"}
+
+
+def test_a_model_by_allreduce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, more in (("here", ()), ("there", ("--workers", "2", "--runtime", "allreduce"))):
+        done = run("fit", "--quiet", *flags(out=out), *more)
+        assert done.exit_code == 0, done.output
+    assert "allreduce" in Path("there/report.html").read_text()
+    here, there = (load_model(Path(out)) for out in ("here", "there"))
+    np.testing.assert_array_equal(here.coef_, there.coef_)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +96,13 @@ def test_flags_win_over_the_file_parameter_by_parameter(tmp_path: Path) -> None:
             "scheduler and workers exclude each other",
         ),
         ('estimator = "a"\ndata = "b"\nout = "c"\nworkers = 0', "workers = 0 must be at least 1"),
+        (f"{THREE}[runtime]\nname = 'ring'", "runtime 'ring' is none of auto, dataflow"),
+        (
+            f"{THREE}[runtime]\nstalenes = 3",
+            "[runtime] has no key 'stalenes'; did you mean staleness",
+        ),
+        (f"{THREE}[runtime]\nname = 'allreduce'", "'allreduce' needs a cluster: give --workers N"),
+        (f"{THREE}runtime = 'allreduce'", "runtime = 'allreduce' in the job must be a table"),
     ],
 )
 def test_mistakes_in_a_file_are_named(toml: str, message: str, tmp_path: Path) -> None:

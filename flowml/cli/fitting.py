@@ -91,6 +91,7 @@ def train(job: Job, watch: Watch, resume: bool = False, progress: bool = False) 
         connection(job.scheduler, job.workers) as client,
         config_context(
             client=client,
+            **job.runtime_settings,
             checkpoint=job.checkpoint_folder,
             checkpoint_seconds=job.checkpoint_seconds,
             resume=resume,

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowml.cli import toml
 from flowml.cli.catalogue import nearest
+from flowml.config import DEFAULT_RUNTIME, RUNTIME_SETTINGS, RUNTIMES
 
 TYPES: dict[str, tuple[type, ...]] = {
     "data": (str, list),
@@ -17,6 +18,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "workers": (int,),
     "checkpoint_seconds": (int, float),
     "params": (dict,),
+    "runtime": (dict,),
 }
 """What a key's value may be in a file, where it isn't text."""
 
@@ -61,6 +63,8 @@ class Job:
         Least time between two checkpoints; 0 writes one after each pass.
     params : dict
         The estimator's parameters.
+    runtime : dict
+        The runtime's ``name``, and its settings as `flowml.config_context` takes them.
     """
 
     estimator: str
@@ -76,6 +80,7 @@ class Job:
     checkpoint: str | None = None
     checkpoint_seconds: float = 5.0
     params: dict[str, Any] = field(default_factory=dict)
+    runtime: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -86,6 +91,12 @@ class Job:
     def checkpoint_folder(self) -> Path:
         """Where the checkpoint goes."""
         return Path(self.checkpoint) if self.checkpoint else self.folder / "checkpoint"
+
+    @property
+    def runtime_settings(self) -> dict[str, Any]:
+        """The settings of `flowml.config_context` that say who adds up."""
+        settings = dict(self.runtime)
+        return settings | {"runtime": settings.pop("name", DEFAULT_RUNTIME)}
 
     def to_toml(self) -> str:
         """Write the job as a file that ``flowml fit`` takes."""
@@ -117,6 +128,7 @@ def make_job(settings: Mapping[str, Any]) -> Job:
         raise ValueError("scheduler and workers exclude each other: run there, or start a cluster")
     if settings.get("workers", 1) < 1:
         raise ValueError(f"workers = {settings['workers']} must be at least 1")
+    _check_runtime(settings)
     return Job(**settings)
 
 
@@ -138,8 +150,9 @@ def settings_of(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
     """Merge a job's file and flags; flags win, parameter by parameter."""
     settings = {} if path is None else read_job(path)
     given = {key: value for key, value in flags.items() if value not in (None, (), [], {})}
-    if isinstance(settings.get("params"), dict) and "params" in given:
-        given["params"] = settings["params"] | given["params"]
+    for table in ("params", "runtime"):
+        if isinstance(settings.get(table), dict) and table in given:
+            given[table] = settings[table] | given[table]
     return settings | given
 
 
@@ -150,3 +163,19 @@ def _check_type(key: str, value: Any) -> None:
         raise ValueError(f"{key} = {value!r} in the job must be {names}")
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         raise ValueError(f"{key} = {value!r} in the job must be a list of text")
+
+
+def _check_runtime(settings: Mapping[str, Any]) -> None:
+    runtime = settings.get("runtime", {})
+    known = ("name", *RUNTIME_SETTINGS)
+    for key in runtime:
+        if key not in known:
+            raise ValueError(f"[runtime] has no key {key!r}{nearest(key, known)}")
+    name = runtime.get("name", DEFAULT_RUNTIME)
+    if name not in RUNTIMES:
+        raise ValueError(f"runtime {name!r} is none of {', '.join(RUNTIMES)}")
+    here = not (settings.get("scheduler") or settings.get("workers"))
+    if here and name not in ("auto", DEFAULT_RUNTIME):
+        raise ValueError(
+            f"runtime {name!r} needs a cluster: give --workers N or --scheduler ADDRESS"
+        )

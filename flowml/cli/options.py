@@ -8,6 +8,7 @@ import click
 
 from flowml.cli.catalogue import parse_parameter
 from flowml.cli.job import Job, make_job, settings_of
+from flowml.config import DEFAULT_RUNTIME, RUNTIMES
 
 MANY = "give it several times for several, or separate them by commas"
 
@@ -51,6 +52,7 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--out", metavar="FOLDER", help="Where the model goes."),
         cluster_options,
+        runtime_option,
         click.option(
             "--checkpoint", metavar="FOLDER", help="By default 'checkpoint' in the --out folder."
         ),
@@ -78,6 +80,16 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return scheduler(workers(command))
 
 
+def runtime_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flag that says who adds up."""
+    option = click.option(
+        "--runtime",
+        type=click.Choice(RUNTIMES),
+        help=f"Who adds up on a cluster, by default {DEFAULT_RUNTIME}.",
+    )
+    return option(command)
+
+
 def job_of(job_file: Path | None, flags: dict[str, Any]) -> Job:
     """Make the job of a file and flags.
 
@@ -88,6 +100,7 @@ def job_of(job_file: Path | None, flags: dict[str, Any]) -> Job:
     """
     given = flags | {
         "params": dict(parse_parameter(text) for text in flags["params"]),
+        "runtime": {} if flags["runtime"] is None else {"name": flags["runtime"]},
         "target": one_or_many(_split(flags["target"])),
         "features": _split(flags["features"]),
         "categorical": _split(flags["categorical"]),

@@ -21,5 +21,8 @@ def command(job_file: Path | None, **flags: Any) -> None:
     """
     job = job_of(job_file, flags)
     estimator, dataset, _ = prepare(job)
-    with connection(job.scheduler, job.workers) as client, config_context(client=client):
+    with (
+        connection(job.scheduler, job.workers) as client,
+        config_context(client=client, **job.runtime_settings),
+    ):
         click.echo(str(flowml.plan(estimator, dataset)))
