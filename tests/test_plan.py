@@ -18,6 +18,7 @@ from flowml.cluster import KMeans
 from flowml.linear_model import LinearRegression
 from flowml.preprocessing import StandardScaler
 from tests.power_iteration import PRODUCT, PowerIteration, make_rows
+from tests.table import ESTIMATORS, EstimatorRow
 
 ROOT = Path(__file__).parents[1]
 
@@ -164,3 +165,31 @@ def test_the_measured_memory_of_workers_is_within_the_plan(
         PowerIteration(3).fit(data)
     assert plan.peak_memory is not None
     assert max(measured) <= plan.peak_memory
+
+
+@pytest.mark.parametrize("row", ESTIMATORS, ids=lambda row: row.name)
+def test_a_pass_sends_as_much_for_few_rows_as_for_many(client: Client, row: EstimatorRow):
+    sent = []
+    for n_rows in (60, 6_000):
+        X, y, weight = row.data(n_rows)
+        with flowml.config_context(client=client):
+            plan = flowml.plan(row.make(), X, y if row.with_y else None, weight)
+            sent.append(plan.bytes_on_the_wire)
+    assert sent[0] == sent[1]
+    assert sent[0].down > 0
+    assert sent[0].up < 2_000
+
+
+def test_the_plan_says_what_goes_between_workers(client: Client):
+    X = da.from_array(make_rows(4_000, 8), chunks=(500, -1))
+    with flowml.config_context(client=client):
+        plan = flowml.plan(PowerIteration(), X)
+        down, between, up = plan.bytes_on_the_wire
+        assert between == up, "four leaves each: one subtree goes to the other worker"
+        assert down > 2 * 8 * 8
+        assert "to the workers" in str(plan)
+    with flowml.config_context(client=client, runtime="allreduce"):
+        assert flowml.plan(PowerIteration(), X).bytes_on_the_wire == (0, 2 * 3 * 4096, 0)
+    with flowml.config_context(client=client, keep=False):
+        assert flowml.plan(PowerIteration(), X).bytes_on_the_wire is None
+    assert flowml.plan(PowerIteration(), make_rows(100)).bytes_on_the_wire == (0, 0, 0)
