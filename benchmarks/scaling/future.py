@@ -50,6 +50,7 @@ DELAYS: dict[str, Slowness] = {
 DRAWN = 4_000_000
 """Times that are drawn at most for a number of workers."""
 STALENESS = (0, 1, 3, 10)
+NOT_EXACT = "not exact"
 
 
 def networked(costs: CostModel) -> CostModel:
@@ -129,7 +130,7 @@ def codes(n_workers: int) -> dict[str, tuple[Code, float]]:
     ignoring = IgnoreSlowest(n_workers, n_workers, one_in_100)
     named = {code.name: (code, code.load) for code in repeated}
     named[light.name] = (light, 1.0 + light.s / light.weight)  # building it would take hours
-    return named | {"ignoring the slowest 1 % (not exact)": (ignoring, 1.0)}
+    return named | {f"ignoring the slowest 1 % ({NOT_EXACT})": (ignoring, 1.0)}
 
 
 def tails(delays: Slowness, largest: int, seed: int = 0) -> list[Point]:

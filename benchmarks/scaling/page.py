@@ -59,8 +59,8 @@ Seconds of a pass:
 """
 
 REACH = """\
-On how many workers, of those simulated, a pass takes less than one and a half times what its rows
-take, {alone:.2g} s ({all} where all do):
+On how many workers, at most and of those simulated, a pass takes less than one and a half times as
+long as on one worker:
 """
 
 GROWTH_SAYS = """\
@@ -90,7 +90,7 @@ TAILS = """\
 
 How long a pass waits, in times that a worker takes which isn't slow: the median of draws, without
 any overhead. Delays multiply a worker's time, and the workers of a code do more, so both count.
-The quickest of a row is bold. Ignoring the slowest gives a sum that isn't exact. Times more work:
+The quickest of a row that is exact is bold. What the workers of a code do, in times:
 
 {loads}
 """
@@ -99,9 +99,9 @@ STALE = """\
 ## Staleness
 
 Seconds of a clock of a parameter server while workers are 3× slower at times (Markov: a tenth
-becomes slow in each clock, three tenths recover), as in the server's own
-schedule: with any staleness it merges what it has from all for every order. It says how many clocks
-are done in a time, and not what they are worth: staler steps may need more of them.
+becomes slow in each clock, three tenths recover). It says how many clocks are done in a time, and
+not what they are worth: staler steps may need more of them. With any staleness, the one server
+merges what it has from all workers for every order, which is what many workers wait for.
 """
 
 LOCAL = """\
@@ -261,8 +261,8 @@ def growth(costs: CostModel, largest: int, drawings: Path) -> list[str]:
         ),
         "![Seconds of a pass against the number of workers](scaling/growth.svg)\n",
         grid(points, "{:.3g}"),
-        REACH.format(alone=alone, all=f"{largest:,}"),
-        reach(points, alone),
+        REACH,
+        reach(points),
         GROWTH_SAYS.format(per_task=costs.task * 1e3, even=alone / max(costs.task, 1e-12)),
         FAN_IN,
         grid(in_milliseconds(widths), "{:.3g}", "fan-in ", best=True),
@@ -294,12 +294,13 @@ def ahead(costs: CostModel, largest: int) -> list[str]:
     return [STALE, stale, LOCAL, local]
 
 
-def reach(points: Sequence[Point], alone: float) -> str:
+def reach(points: Sequence[Point]) -> str:
     """Write how many workers each runtime serves before its overhead counts."""
     lines = list(dict.fromkeys(point.line for point in points))
     rows = []
     for title, some in by_size(points):
-        quick = [p for p in some if p.seconds <= 1.5 * max(alone, 1e-12)]
+        alone = min(point.seconds for point in some if point.n_workers == 1)
+        quick = [point for point in some if point.seconds <= 1.5 * alone]
         most = [max((p.n_workers for p in quick if p.line == line), default=0) for line in lines]
         rows.append([title, *(f"{n:,}" if n else "none" for n in most)])
     return table(["", *lines], rows)
@@ -319,7 +320,8 @@ def grid(points: Sequence[Point], form: str, prefix: str = "", best: bool = Fals
     for n, size in dict.fromkeys((p.n_workers, p.summary_bytes) for p in points):
         cells = [form.format(found[n, size, line]) for line in lines]
         if best:
-            quickest = min(cells, key=float)
+            pairs = zip(cells, lines, strict=True)
+            quickest = min((c for c, line in pairs if future.NOT_EXACT not in line), key=float)
             cells = [f"**{cell}**" if cell == quickest else cell for cell in cells]
         rows.append([f"{n:,}", *([amount(size)] if len(sizes) > 1 else []), *cells])
     header = ["workers", *(["summary"] if len(sizes) > 1 else []), *(prefix + li for li in lines)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks.scaling.evidence import Row
 from benchmarks.scaling.future import Point
@@ -27,12 +28,14 @@ MARKERS = "os^Dv<>"
 
 
 def draw(path: Path, panels: Sequence[Callable[[Axes], None]]) -> None:
-    """Draw panels beside one another."""
+    """Draw panels beside one another, with the first one's legend for all."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.0 * len(panels), 3.6), layout="constrained")
+        figure = Figure(figsize=(4.0 * len(panels), 4.0), layout="constrained")
         places = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, panel in zip(places, panels, strict=True):
             panel(axes)
+        drawn = places[0].get_legend_handles_labels()
+        figure.legend(*drawn, loc="outside lower center", ncols=4)
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -44,8 +47,7 @@ def measured(axes: Axes, rows: Sequence[Row], title: str) -> None:
         n = [row.work.n_workers for row in mine]
         axes.plot(n, [row.measured * 1e3 for row in mine], marker, color=colour, label=runtime)
         axes.plot(n, [row.simulated * 1e3 for row in mine], color=colour, lw=1)
-    _scale(axes, title, "milliseconds (points measured, lines simulated)")
-    axes.set_xscale("log", base=2)
+    _scale(axes, title, "milliseconds (points measured, lines simulated)", 2)
 
 
 def simulated(axes: Axes, points: Sequence[Point], title: str, unit: str) -> None:
@@ -55,13 +57,16 @@ def simulated(axes: Axes, points: Sequence[Point], title: str, unit: str) -> Non
         mine = [point for point in points if point.line == line]
         n, seconds = [p.n_workers for p in mine], [p.seconds for p in mine]
         axes.plot(n, seconds, marker=marker, ms=4, lw=1.2, color=colour, label=line)
-    _scale(axes, title, unit)
-    axes.set_xscale("log")
+    _scale(axes, title, unit, 10)
 
 
-def _scale(axes: Axes, title: str, unit: str) -> None:
+def _scale(axes: Axes, title: str, unit: str, base: int) -> None:
+    axes.set_xscale("log", base=base)
     axes.set_yscale("log")
     axes.set_xlabel("workers")
     axes.set_ylabel(unit)
     axes.set_title(title, loc="left", fontsize=10)
-    axes.legend(fontsize=8)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_minor_formatter(NullFormatter())
