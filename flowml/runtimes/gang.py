@@ -8,10 +8,9 @@ from typing import Any
 from distributed import Client, Future, wait
 
 from flowml.runtimes.cluster import LOOK_EVERY, cluster_workers, forget
-from flowml.runtimes.graphs import Key, unique_token
-from flowml.runtimes.member import Member, Reply, adopt, drop, present
+from flowml.runtimes.graphs import unique_token
+from flowml.runtimes.member import Member, Reply, adopt, drop, present, stay
 from flowml.runtimes.placement import Worker
-from flowml.runtimes.preflight import agree
 
 STARTED_WITHIN = 60
 """Seconds."""
@@ -99,8 +98,11 @@ class Gang:
         ]
         try:
             self.members: list[Any] = [f.result(STARTED_WITHIN) for f in self._futures]
-        except BaseException:
+            self._futures += [self._submit(number, stay) for number in range(len(workers))]
+        except BaseException as error:
             forget(client, self._futures)
+            if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
+                raise MemberLostError(str(error)) from error
             raise
 
     def adopt(self, fit: str, shards: Mapping[str, Sequence[Future[Any]]]) -> None:
@@ -116,27 +118,33 @@ class Gang:
         ------
         MemberLostError
             If a worker goes meanwhile.
-        DisagreementError
-            If the shards hold rows of different kinds.
         """
         tasks: list[Future[Any]] = []
         for number, worker in enumerate(self.workers):
-            key: Key = f"flowml-adopt-{fit}-{self.name(number)}"
             mine = list(shards.get(worker.address, ()))
-            where = {"workers": [worker.address], "allow_other_workers": False}
-            task = self.client.submit(adopt, self.name(number), fit, mine, key=key, **where)
-            tasks.append(task)
+            tasks.append(self._submit(number, adopt, fit, mine))
         try:
             self._wait(tasks)
-            kinds: list[str] = self.client.gather(tasks)
-            addresses = [worker.address for worker in self.workers]
-            agree("the rows that they hold", dict(zip(addresses, kinds, strict=True)))
+            for task in tasks:
+                if task.status != "finished":
+                    task.result()  # raises what went wrong
         except BaseException:
             forget(self.client, tasks)
             raise
         finally:
             for task in tasks:
                 task.release()
+
+    def _submit(self, number: int, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have a member's worker run a task, which is given the member's name."""
+        return self.client.submit(
+            task,
+            self.name(number),
+            *arguments,
+            key=f"flowml-{task.__name__}-{unique_token()}",
+            workers=[self.workers[number].address],
+            allow_other_workers=False,
+        )
 
     def _wait(self, tasks: Sequence[Future[Any]]) -> None:
         """Wait for tasks of which each can run on one worker only, as long as that is there."""
@@ -182,11 +190,17 @@ class Gang:
         return Answer(self.members[number], "meet", function, *arguments)
 
     def silent(self, within: float) -> set[str]:
-        """Return the addresses of the workers whose members don't answer within some seconds."""
+        """Return the addresses of the workers whose members don't answer within some seconds.
+
+        Members that Dask has dropped, as it does where the client lost its scheduler, tell nothing
+        of their workers.
+        """
         answers = self.ask_all(present)
         deadline = time.monotonic() + within
         missing = set()
-        for worker, answer in zip(self.workers, answers, strict=True):
+        for worker, answer, member in zip(self.workers, answers, self._futures, strict=True):
+            if member.cancelled():
+                continue
             try:
                 answer.result(max(0.05, deadline - time.monotonic()))
             except LOST:
