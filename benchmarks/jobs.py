@@ -1,6 +1,7 @@
 """The table of all jobs."""
 
 from benchmarks.data import Data
+from benchmarks.fault_jobs import FAULT_JOBS
 from benchmarks.glm_jobs import GLM_JOBS
 from benchmarks.job import FLOWML, Contender, Job, Measure, Target, speedup
 
@@ -179,4 +180,5 @@ JOBS = (
         fresh=True,
     ),
     *GLM_JOBS,
+    *FAULT_JOBS,
 )
