@@ -1,24 +1,43 @@
 """The loop on the workers over a collective: the same bits as a graph for each pass."""
 
+import gc
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_worker
 
 import flowml
 from flowml.cluster import KMeans
+from flowml.data.dask_collections import from_dask
+from flowml.data.dataset import Dataset
 from flowml.drive.events import Incident, PassCompleted
+from flowml.kernels.column_moments import COLUMN_MOMENTS
+from flowml.kernels.fold import Fold
+from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
+from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from flowml.losses.logistic import LogisticLoss
+from flowml.runtimes.allreduce import AllreduceRuntime
+from flowml.runtimes.cluster import cluster_workers
+from flowml.runtimes.placement import place
+from flowml.runtimes.rank import LEASE, run
+from flowml.runtimes.ranks import Ranks
 from tests.conftest import keys_left
-from tests.power_iteration import PowerIteration, make_rows
+from tests.power_iteration import PowerIteration, PowerSolver, make_rows, merge, summarise
+from tests.slow_iteration import SlowIteration
 
 ROWS, FEATURES = 6_000, 5
 
@@ -131,7 +150,105 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_
     assert model.n_passes_ == 9
 
 
-@pytest.fixture
+# Large summaries.
+
+
+@pytest.mark.parametrize("size", [701, ROWS], ids=["rows on both", "a rank without rows"])
+def test_large_additive_summaries_are_added_up_as_vectors(client: Client, size: int) -> None:
+    X, y = rows()
+    dataset = from_dask(da.from_array(X, chunks=(size, -1)), da.from_array(y, chunks=size))
+    ask = Point(
+        LogisticLoss(), Target(), np.full((1, FEATURES), 0.3), np.zeros(1), np.zeros(FEATURES)
+    )
+    wanted = LOSS_CURVATURE.summarise(ask, [Block(X, y, None)])
+    same, summed = (on_ranks(client, dataset, above, LOSS_CURVATURE, ask) for above in (1 << 20, 0))
+    for name, value in wanted._asdict().items():
+        np.testing.assert_allclose(getattr(summed, name), value, rtol=1e-11)
+        np.testing.assert_allclose(getattr(same, name), value, rtol=1e-11)
+    assert summed.largest == same.largest
+
+
+def test_summaries_that_do_not_add_up_are_merged_whatever_their_size(client: Client) -> None:
+    dataset = from_dask(da.from_array(rows()[0], chunks=(701, -1)))
+    same, merged = (
+        on_ranks(client, dataset, above, COLUMN_MOMENTS, None) for above in (1 << 20, 0)
+    )
+    for one, other in zip(same, merged, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def on_ranks(client: Client, dataset: Dataset, sum_above: int, fold: Fold, ask: Any) -> Any:
+    """One pass, each chunk a leaf."""
+    dataset, workers = replace(dataset, many_passes=False), cluster_workers(client)
+    placement = place(dataset, workers, True)
+    with closing(AllreduceRuntime(dataset, placement, client, workers, None, sum_above)) as runtime:
+        return runtime.one_pass(fold, ask)
+
+
+# What ranks must agree on.
+
+
+def test_versions_that_differ_are_named(client: Client) -> None:
+    X, y = lazy(*rows())
+    _, other = (worker.address for worker in cluster_workers(client))
+    client.run(pretend, "0.0.1", workers=[other])
+    try:
+        with (
+            flowml.config_context(runtime="allreduce"),
+            pytest.raises(RuntimeError, match=rf"agree on versions: .*NumPy 0.0.1.* at {other}"),
+        ):
+            LogisticRegression().fit(X, y)
+    finally:
+        client.run(pretend, np.__version__, workers=[other])
+
+
+def pretend(version: str) -> None:
+    np.__version__ = version
+
+
+def test_ranks_that_run_different_things_say_so_before_the_first_sum(client: Client) -> None:
+    ranks = Ranks(client, cluster_workers(client))
+    try:
+        ranks.adopt("fit", {})
+        solver = PowerSolver(3, 5)
+        calls = [("fit", solver, solver.init()._replace(value=value)) for value in (0.0, 1.0)]
+        for answer in ranks.call_each(run, calls):
+            with pytest.raises(RuntimeError, match="don't agree on solver and state"):
+                answer.result(30)
+    finally:
+        ranks.close()
+
+
+def test_an_error_of_a_kernel_on_one_rank_is_raised_as_it_is(client: Client) -> None:
+    X = da.from_array(make_rows(ROWS, FEATURES), chunks=(701, -1)).persist()
+    with flowml.config_context(runtime="allreduce"):
+        with pytest.raises(FileNotFoundError, match="no such file"):
+            Failing().fit(X)
+        model = PowerIteration(3).fit(X)
+    np.testing.assert_array_equal(model.direction_, PowerIteration(3).fit(X).direction_)
+
+
+def fail(ask: Any, rows: Any, memory: Any) -> Any:
+    if rows[-1].X.shape[0] and get_worker().name == 0:
+        raise FileNotFoundError("no such file")
+    return summarise(ask, rows, memory)
+
+
+class FailingSolver(PowerSolver):
+    fold = Fold(fail, merge, uses_memory=True)
+
+
+class Failing(PowerIteration):
+    def fit(self, X: Any, y: Any = None) -> "Failing":
+        with self._training(X) as session:
+            session.solve("power", FailingSolver(self.n_features_in_, 3))
+        return self
+
+
+# Workers and clients that come and go; tests/test_faults.py has the rest.
+
+
+@pytest.fixture(scope="module")
 def mortals() -> Iterator[LocalCluster]:
     with LocalCluster(
         n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
@@ -139,11 +256,80 @@ def mortals() -> Iterator[LocalCluster]:
         yield running
 
 
+KILLED = """
+import sys
+import flowml
+from distributed import Client
+from tests.power_iteration import make_rows, say_pass
+from tests.slow_iteration import SlowIteration
+
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        settings = {"checkpoint": sys.argv[2], "checkpoint_seconds": 0, "runtime": "allreduce"}
+        with flowml.config_context(client=client, callbacks=[say_pass], **settings):
+            SlowIteration(60).fit(make_rows(200_000, 4))
+"""
+
+
+def test_a_killed_client_leaves_nothing_and_is_resumed_on_another_cluster(
+    client: Client, mortals: LocalCluster, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, client.scheduler.address, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any(line.strip() == "pass 10" for line in process.stdout)
+    process.kill()
+    process.communicate()
+    assert not keys_left(client)
+    deadline = time.monotonic() + LEASE + 10
+    while any((running := client.run(rank_threads)).values()):
+        assert time.monotonic() < deadline, running
+        time.sleep(0.2)
+    X = make_rows(200_000, 4)
+    settings = {"checkpoint": tmp_path, "resume": True, "runtime": "allreduce"}
+    with Client(mortals) as other, flowml.config_context(client=other, **settings):
+        model = SlowIteration(60).fit(X)
+    np.testing.assert_array_equal(model.direction_, PowerIteration(60).fit(X).direction_)
+    assert model.n_passes_ == 60
+
+
+def rank_threads() -> list[str]:
+    gc.collect()
+    return [t.name for t in threading.enumerate() if t.name.startswith("flowml-member")]
+
+
+def test_a_cluster_that_adapts_keeps_the_workers_of_a_fit(mortals: LocalCluster) -> None:
+    X = da.from_array(make_rows(ROWS, 4), chunks=(1_000, -1))
+    said: list[str] = []
+
+    def listen(event: Any) -> None:
+        if isinstance(event, Incident):
+            said.append(event.what)
+
+    with Client(mortals) as client:
+        mortals.adapt(minimum=2, maximum=3, interval="100ms", wait_count=2)
+        with flowml.config_context(runtime="allreduce", client=client, callbacks=[listen]):
+            SlowIteration(60).fit(X)
+            there = len(cluster_workers(client))
+        deadline = time.monotonic() + 20
+        while len(cluster_workers(client)) > 2:  # nothing keeps them any more
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert there == 3
+    assert not said
+
+
 def test_a_killed_worker_changes_no_bit(mortals: LocalCluster) -> None:
     X = da.from_array(make_rows(200_000, 8), chunks=(20_000, -1))
     undisturbed = PowerIteration(400).fit(X).direction_
     incidents: list[Incident] = []
     with Client(mortals) as client:
+        mortals.scale(3)
+        client.wait_for_workers(3, timeout=60)
         pids = client.run(os.getpid)
         for nanny in mortals.workers.values():
             nanny.auto_restart = False

@@ -98,7 +98,7 @@ class Gang:
         ]
         try:
             self.members: list[Any] = [f.result(STARTED_WITHIN) for f in self._futures]
-            self._futures += [self._submit(number, stay) for number in range(len(workers))]
+            self._stays = [self._submit(number, stay) for number in range(len(workers))]
         except BaseException as error:
             forget(client, self._futures)
             if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
@@ -210,7 +210,8 @@ class Gang:
     def close(self) -> None:
         """Dissolve: the workers drop their members."""
         self.members = []
-        self.client.cancel(self._futures)  # an actor's handle holds references of its own
+        futures = [*self._futures, *self._stays]
+        self.client.cancel(futures)  # an actor's handle holds references of its own
 
     def name(self, number: int) -> str:
         """Return the name by which tasks on its worker find a member."""

@@ -120,6 +120,8 @@ class GangedRuntime(ABC):
                 for advance in self._run(solver, state):
                     state, failures = advance.state, 0 if advance.turns else failures
                     yield advance
+            except FailedError as failed:  # which may be of a kind that is in LOST
+                raise failed.error from None
             except LOST as error:
                 failures += 1
                 if failures > RESTARTS:
@@ -141,10 +143,10 @@ class GangedRuntime(ABC):
                     change = self._watch.change(self._workers, self.placement)
                     if change is not None:
                         loop.stop()
-        except FailedError as failed:
+        except FailedError:
             if not loop.has_ended():
                 self._part(gang)
-            raise failed.error from None
+            raise
         finally:
             loop.stop()
         if change is not None and not solver.done(loop.state):

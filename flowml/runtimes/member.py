@@ -1,6 +1,7 @@
 """A worker's part in a gang: an actor with a thread of its own, beside Dask's tasks."""
 
 import pickle
+import time
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +9,14 @@ from contextvars import copy_context
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+from distributed import secede
+
 from flowml.runtimes.preflight import kind_of_rows
 from flowml.runtimes.shard import Shard
 from flowml.runtimes.threads import Crew
 
+LOOKED_FOR_EVERY = 0.2
+"""Seconds after which a task that stays for a member notices that it is gone."""
 _MEMBERS: "WeakValueDictionary[str, Member]" = WeakValueDictionary()
 """Those of this process by name: how a task that brings shards finds the one to give them to."""
 
@@ -46,6 +51,8 @@ class Member:
     ----------
     crews : dict of str to Crew
         The leaves of each fit, ready to be gone over.
+    kinds : dict of str to str
+        What kind of rows these hold.
     notes : dict of str to object
         What functions leave for each other.
     """
@@ -53,6 +60,7 @@ class Member:
     def __init__(self, name: str, n_threads: int) -> None:
         self.n_threads = n_threads
         self.crews: dict[str, Crew] = {}
+        self.kinds: dict[str, str] = {}
         self.notes: dict[str, Any] = {}
         self._thread = ThreadPoolExecutor(1, "flowml-member")
         _MEMBERS[name] = self
@@ -79,6 +87,7 @@ class Member:
         leaves = [leaf for shard in shards for leaf in shard.leaves]
         leaves.sort(key=lambda leaf: leaf.number)
         self.crews[fit] = Crew(leaves, self.n_threads)
+        self.kinds[fit] = kind_of_rows(leaves)
 
     def _reply(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Reply:
         try:
@@ -87,13 +96,8 @@ class Member:
             return Reply(None, portable(error))
 
 
-def adopt(name: str, fit: str, shards: Sequence[Shard]) -> str:
+def adopt(name: str, fit: str, shards: Sequence[Shard]) -> None:
     """Give shards to the member of this process that has the name: a task.
-
-    Returns
-    -------
-    kind : str
-        What kind of rows they hold.
 
     Raises
     ------
@@ -101,7 +105,17 @@ def adopt(name: str, fit: str, shards: Sequence[Shard]) -> str:
         If it isn't here: its worker was lost.
     """
     find(name).take(fit, shards)
-    return kind_of_rows([leaf for shard in shards for leaf in shard.leaves])
+
+
+def stay(name: str) -> None:
+    """Be a task of this process as long as the member is here: it takes no slot of other tasks.
+
+    Dask doesn't see what members do. A worker without tasks is idle to it, and the first to go
+    where a cluster adapts to its load.
+    """
+    secede()
+    while name in _MEMBERS:
+        time.sleep(LOOKED_FOR_EVERY)
 
 
 def find(name: str) -> Member:
@@ -122,7 +136,7 @@ def present(member: Member) -> bool:
 
 def drop(member: Member, fit: str) -> None:
     """Let go of a fit's leaves."""
-    crew = member.crews.pop(fit, None)
+    crew, _ = member.crews.pop(fit, None), member.kinds.pop(fit, None)
     if crew is not None:
         crew.close()
 

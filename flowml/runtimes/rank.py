@@ -21,7 +21,8 @@ from flowml.runtimes.tree import Nodes
 from flowml.solvers.solver import Solver, State
 
 RING, TRACKER = "ring", "tracker"
-LEASE = 15.0
+PREFLIGHT = ("solver and state", "the rows that they hold")
+LEASE = 5.0
 """Seconds after which all stop if nobody asks the first rank for news: their client is gone."""
 
 
@@ -32,12 +33,12 @@ class Diary:
     Parameters
     ----------
     state : State
-    digest : str
-        Of solver and state, to be compared with the other ranks'.
+    facts : tuple of str
+        That the other ranks must agree on.
     """
 
     state: State
-    digest: str
+    facts: tuple[str, ...]
     turns: list[Turn] = field(default_factory=list)
     asked_at: float = field(default_factory=time.monotonic)
     stopping: bool = False
@@ -109,7 +110,7 @@ def run(
         What wasn't told before.
     """
     ring: Ring = member.notes[RING]
-    diary = member.notes[fit] = Diary(align(state), digest((solver, state)))
+    diary = member.notes[fit] = Diary(align(state), (digest((solver, state)), member.kinds[fit]))
     one_pass = partial(_one_pass, ring, member.crews[fit], diary, sum_above)
     try:
         with one_blas_thread():
@@ -152,13 +153,14 @@ def _one_pass(
     except Exception as failure:
         error = portable(failure)
     stopping = diary.stopping or (ring.rank == 0 and diary.is_forgotten)
-    word = Word(data, error, stopping, since(started), diary.digest)
+    word = Word(data, error, stopping, since(started), diary.facts)
     words = said(ring, word)
     for other in words:
         if other.error is not None:
             raise other.error
-    agree("solver and state", {word.span.place: word.digest for word in words})
-    diary.digest = ""
+    for number, what in enumerate(PREFLIGHT[: len(diary.facts)]):
+        agree(what, {word.span.place: word.facts[number] for word in words})
+    diary.facts = ()
     diary.stopping = any(word.stop for word in words)
     diary.spans = tuple(word.span for word in words)
     return total(ring, nodes, words, fold)

@@ -32,15 +32,16 @@ class Word(NamedTuple):
         Whether it wants the loop to end after this pass.
     span : Span
         When it worked.
-    digest : str
-        Of solver and state, with the first pass.
+    facts : tuple of str
+        What the ranks must agree on, with the first pass: the digest of solver and state, and the
+        kind of the rows.
     """
 
     packed: bytes | None
     error: Exception | None
     stop: bool
     span: Span
-    digest: str = ""
+    facts: tuple[str, ...] = ()
 
 
 class Sums(NamedTuple):
