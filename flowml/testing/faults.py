@@ -21,6 +21,8 @@ SLICE = 0.02
 """Seconds that a slowed worker runs before it is stopped for a while."""
 COMES_WITHIN = 60.0
 """Seconds."""
+RESTARTS_WITHIN = 2.0
+"""Seconds in which a nanny mostly has another worker running."""
 
 
 class Faults:
@@ -134,7 +136,7 @@ class Faults:
         self._latches += 1
         latch = Path(self._folder.name) / str(self._latches)
         with self._connected() as client:
-            client.run(die_merging, latch, on_error="ignore")
+            client.run(die_merging, latch, workers=list(self.workers), on_error="ignore")
 
     def pause(self, worker: str | None = None, seconds: float = 1.0) -> None:
         """Stop a worker's process (SIGSTOP) and let it go on some seconds later; returns at once.
@@ -192,6 +194,25 @@ class Faults:
         while wait and set(self.workers) <= before:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no worker came within {COMES_WITHIN:g} s")
+            time.sleep(0.02)
+
+    def settle(self, n_workers: int) -> None:
+        """Bring the cluster back to so many workers, between two fits.
+
+        Raises
+        ------
+        TimeoutError
+            If those that it lacks don't come.
+        """
+        deadline = time.monotonic() + COMES_WITHIN
+        patience = time.monotonic() + RESTARTS_WITHIN
+        while len(self.workers) != n_workers:
+            if len(self.workers) > n_workers:
+                self.retire()
+            elif time.monotonic() > patience:
+                self.add_worker(wait=True)
+            elif time.monotonic() > deadline:
+                raise TimeoutError(f"{n_workers} workers didn't come in {COMES_WITHIN:g} s")
             time.sleep(0.02)
 
     def retire(self, worker: str | None = None) -> None:

@@ -12,6 +12,8 @@ from flowml.drive.events import Event, PassCompleted, StageStarted
 MOMENT = re.compile(r"(in )?pass (\d+)")
 FIRST_PASS = 0.1
 """Seconds."""
+WAIT = 60.0
+"""Seconds."""
 
 
 class Strike:
@@ -46,10 +48,13 @@ class Strike:
 
     @property
     def happened(self) -> bool:
-        """Whether it has been done, waiting for it if it is being done now."""
+        """Whether it has been done, waiting for it if it is being done now.
+
+        An error in doing it is raised here.
+        """
         if not self._began:
             return False
-        self._ended.wait(60)
+        self._ended.wait(WAIT)
         if self._error is not None:
             raise self._error
         return self._ended.is_set()
