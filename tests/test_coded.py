@@ -252,6 +252,7 @@ def paused_and_resumed(
     return model, incidents, int(time.monotonic() - started)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("straggler", ["backup", "fractional", "auto"])
 def test_a_paused_worker_is_not_waited_for(quartet: Client, straggler: str) -> None:
     pid = sorted(quartet.run(os.getpid).items())[1][1]
@@ -293,7 +294,7 @@ def test_a_slow_worker_gets_less_to_do(quartet: Client) -> None:
         thread.join()
         os.kill(pid, signal.SIGCONT)
     np.testing.assert_array_equal(model.direction_, undisturbed.direction_)
-    assert any("usually takes" in what for what in incidents)
+    assert any("usually takes" in what for what in incidents), incidents
     assert any("from here on: " in what for what in incidents)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
+from flowml.runtimes.alone import load_alone
 from flowml.runtimes.cluster import cluster_workers, forget
 from flowml.runtimes.desk import take
 from flowml.runtimes.gang import LOST, Gang
@@ -86,10 +87,7 @@ class Copies:
             ShardPlan(self._gang.workers[seat].address, tuple(sorted(self._leaves(parts))))
             for seat, parts in news.items()
         ]
-        placement = replace(self._placement, shards=tuple(plans))
-        shards = HeldShards(self._dataset, placement, self._client)
-        self._shards.append(shards)
-        for (seat, parts), shard in zip(news.items(), shards.futures.values(), strict=True):
+        for (seat, parts), shard in zip(news.items(), self._load(plans), strict=True):
             self._transports[seat].append(Transport(parts, shard, self._hand_over(seat, shard)))
         return sum(map(len, news.values()))
 
@@ -151,6 +149,8 @@ class Copies:
         tasks = [one.task for each in self._transports for one in each if not one.has_arrived]
         if tasks:
             forget(self._client, tasks)
+        for transport in (one for each in self._transports for one in each):
+            transport.shard.release()
         for shards in self._shards:
             shards.release()
         self._shards, self._transports = [], []
@@ -159,6 +159,18 @@ class Copies:
         """Count the bytes of parts, as far as they are known."""
         blocks = (block for leaf in self._leaves(parts) for block in self._placement.leaves[leaf])
         return sum(self._dataset.parts[block].nbytes or 0 for block in blocks)
+
+    def _load(self, plans: Sequence[ShardPlan]) -> Sequence[Future[Any]]:
+        """Have shards made: together at first, later each by its worker alone."""
+        if self._shards and self._dataset.collections:
+            leaves = [self._placement.sources(self._dataset, plan.leaves) for plan in plans]
+            return [
+                load_alone(self._client, self._dataset.collections, some, plan.worker)
+                for some, plan in zip(leaves, plans, strict=True)
+            ]
+        placement = replace(self._placement, shards=tuple(plans))
+        self._shards.append(HeldShards(self._dataset, placement, self._client))
+        return list(self._shards[-1].futures.values())
 
     def _news(self, seat: int, parts: Iterable[int]) -> set[int]:
         coming = {part for transport in self._transports[seat] for part in transport.parts}

@@ -115,8 +115,9 @@ class Seats:
         """
         found: list[Answered] = []
         for seat in range(len(self)):
-            for owed in [owed for owed in self._owed[seat] if owed.answer.done()]:
-                self._owed[seat].remove(owed)
+            came = [owed for owed in self._owed[seat] if owed.answer.done()]
+            self._owed[seat] = [owed for owed in self._owed[seat] if owed not in came]
+            for owed in came:
                 done = self._read(seat, owed, round_number)
                 if isinstance(done, Done) and done.round == round_number:
                     found.append(Answered(seat, owed.is_task, done))
