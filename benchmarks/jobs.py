@@ -4,6 +4,7 @@ from benchmarks.data import Data
 from benchmarks.fault_jobs import FAULT_JOBS
 from benchmarks.glm_jobs import GLM_JOBS
 from benchmarks.job import FLOWML, Contender, Job, Measure, Target, speedup
+from benchmarks.server_jobs import SERVER_JOBS
 
 LLOYD, ELKAN = "scikit-learn (lloyd)", "scikit-learn (elkan)"
 DASK_CHUNKS = {"chunks": 20}
@@ -180,5 +181,6 @@ JOBS = (
         fresh=True,
     ),
     *GLM_JOBS,
+    *SERVER_JOBS,
     *FAULT_JOBS,
 )
