@@ -20,6 +20,7 @@ bench: .bench-venv/installed
 	.bench-venv/bin/python -m benchmarks.memory > benchmarks/memory.json.part
 	mv benchmarks/memory.json.part benchmarks/memory.json
 	.bench-venv/bin/python -m benchmarks
+	.bench-venv/bin/python -m benchmarks.scaling
 
 clean:
 	rm -rf .venv .bench-venv

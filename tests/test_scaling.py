@@ -1,0 +1,66 @@
+"""The page about scaling, from passes whose costs are known."""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.scaling.evidence import as_measured, compare, is_within, messages
+from benchmarks.scaling.measure import ROW_BYTES, RUNTIMES, SUMMARY_BYTES, measure
+from benchmarks.scaling.page import write
+from flowml.simulate import CostModel, predicted
+
+COSTS = CostModel(row=2e-9, task=2e-3, cores=2)
+
+
+def record(n_workers: int, row_bytes: int, runtime: str, summary_bytes: int) -> dict[str, Any]:
+    told = {
+        "runtime": runtime,
+        "n_workers": n_workers,
+        "row_bytes": row_bytes,
+        "summary_bytes": summary_bytes,
+    }
+    seconds = predicted(as_measured(told | {"seconds": [[1.0]]}), COSTS)
+    return told | {"seconds": [[9.0 * seconds], [3.0 * seconds, seconds, 0.5 * seconds]]}
+
+
+def records(*n_workers: int) -> list[dict[str, Any]]:
+    return [record(*kind) for kind in product(n_workers, ROW_BYTES, RUNTIMES, SUMMARY_BYTES)]
+
+
+def test_costs_are_fitted_to_the_least_disturbed_turn() -> None:
+    costs, rows = compare(records(1, 2, 8), cores=2)
+    assert costs.row == pytest.approx(COSTS.row, rel=0.02)
+    assert all(is_within(row.simulated, row.measured) for row in rows)
+    assert all(is_within(row.foretold, row.measured) for row in rows if row.work.n_workers == 2)
+
+
+def test_messages_grow_no_faster_than_the_logarithm() -> None:
+    assert [messages(n) for n in (1, 2, 4, 8, 16, 17, 300)] == [4, 6, 6, 6, 6, 10, 14]
+
+
+def test_the_page_shows_what_was_measured_and_what_would_be(tmp_path: Path) -> None:
+    results = {
+        "machine": {"cores": "2"},
+        "versions": {},
+        "measured": "today",
+        "commit": "none",
+        "records": records(1, 2),
+    }
+    write(results, tmp_path, largest=16)
+    text = (tmp_path / "scaling.md").read_text()
+    assert "16 of 16 simulated" in text
+    assert "| 2 | 6 | 6 | yes |" in text
+    assert "| `row` | A byte of rows, on a core | 0.002 |" in text
+    drawn = re.findall(r"\]\((scaling/.*\.svg)\)", text)
+    assert len(drawn) == 3
+    assert all((tmp_path / name).read_text().startswith("<?xml") for name in drawn)
+
+
+@pytest.mark.slow
+def test_passes_are_measured_on_every_runtime() -> None:
+    measured = list(measure(2, counted=2))
+    assert {one["runtime"] for one in measured} == set(RUNTIMES)
+    assert all(second > 0 for one in measured for turn in one["seconds"] for second in turn)
