@@ -4,6 +4,7 @@ from benchmarks.data import Data
 from benchmarks.fault_jobs import FAULT_JOBS
 from benchmarks.glm_jobs import GLM_JOBS
 from benchmarks.job import FLOWML, Contender, Job, Measure, Target, speedup
+from benchmarks.runtime_jobs import RUNTIME_JOBS
 from benchmarks.server_jobs import SERVER_JOBS
 
 LLOYD, ELKAN = "scikit-learn (lloyd)", "scikit-learn (elkan)"
@@ -181,6 +182,7 @@ JOBS = (
         fresh=True,
     ),
     *GLM_JOBS,
+    *RUNTIME_JOBS,
     *SERVER_JOBS,
     *FAULT_JOBS,
 )

@@ -19,8 +19,12 @@ def logistic(work: Work) -> Iterator[Run]:
 
 @contextmanager
 def logistic_on_workers(work: Work) -> Iterator[Run]:
-    with on_workers(work) as (X, y):
-        yield reaching(work, lambda tol: LogisticRegression(tol=tol).fit(X, y), count=passes)
+    solver = work.options.get("solver", "auto")
+    runtime = work.options.get("runtime", "dataflow")
+    with on_workers(work) as (X, y), config_context(runtime=runtime):
+        yield reaching(
+            work, lambda tol: LogisticRegression(solver=solver, tol=tol).fit(X, y), count=passes
+        )
 
 
 @contextmanager
