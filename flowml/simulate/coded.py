@@ -27,7 +27,7 @@ class Coded:
 
     An answer counts when the client has taken it, one after the other. A worker's rows take as
     many times longer as the code gives it more of them. Those who aren't waited for give up at
-    once. The wait is the code's own (`Code.wait`): for backup tasks an estimate that no answer ends.
+    once. The wait is the code's own (`Code.wait`), which for backup tasks is an estimate.
 
     Parameters
     ----------
