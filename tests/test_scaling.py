@@ -45,6 +45,7 @@ def test_the_page_shows_what_was_measured_and_what_would_be(tmp_path: Path) -> N
     results = {
         "machine": {"cores": "2"},
         "versions": {},
+        "load": 2.5,
         "measured": "today",
         "commit": "none",
         "records": records(1, 2),
@@ -52,6 +53,7 @@ def test_the_page_shows_what_was_measured_and_what_would_be(tmp_path: Path) -> N
     write(results, tmp_path, largest=16)
     text = (tmp_path / "scaling.md").read_text()
     assert "16 of 16 simulated" in text
+    assert "2.5 processes wanted one of its 2 cores" in text
     assert "| 2 | 6 | 6 | yes |" in text
     assert "| `row` | A byte of rows, on a core | 0.002 |" in text
     drawn = re.findall(r"\]\((scaling/.*\.svg)\)", text)

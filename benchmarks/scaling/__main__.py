@@ -47,7 +47,8 @@ def save(n_workers: int, records: list[dict[str, object]], load: float) -> None:
     before = json.loads(MEASURED.read_text())["records"] if MEASURED.exists() else []
     kept = [record for record in before if record["n_workers"] != n_workers]
     measured = {
-        "machine": machine() | {"load": f"{load:.1f} processes wanted a core before"},
+        "machine": machine(),
+        "load": load,
         "versions": versions(),
         "measured": datetime.now(UTC).date().isoformat(),
         "commit": commit(),

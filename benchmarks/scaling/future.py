@@ -98,9 +98,10 @@ def growth(costs: CostModel, largest: int) -> list[Point]:
 
 def fan_ins(costs: CostModel, largest: int) -> list[Point]:
     """Simulate an empty pass along trees of all widths."""
+    counts = dict.fromkeys(min(n, largest) for n in (100, 1_000, 10_000))
     return [
         Point(str(fan_in), n, size, _empty(TreeAllreduce(fan_in), n, size, costs))
-        for n, size, fan_in in product((min(1_000, largest), largest), SUMMARY_BYTES, FAN_INS)
+        for n, size, fan_in in product(counts, SUMMARY_BYTES, FAN_INS)
     ]
 
 

@@ -27,6 +27,12 @@ passes. It knows the number of cores, which a machine with {cores} of them has t
 processes compute at a time, the others wait.
 """
 
+BUSY = """\
+**The machine was busy** with other things while this was measured: before the last cluster started,
+{load:.1f} processes wanted one of its {cores} cores. Measured times are too long by that, and costs
+with them; simulated and measured times needn't agree.
+"""
+
 MEASURED = """\
 ## Measured and simulated
 
@@ -119,7 +125,8 @@ def write(results: Results, folder: Path, largest: int) -> None:
     Parameters
     ----------
     results : dict
-        ``{"records": [...], "machine": ..., "versions": ..., "measured": ..., "commit": ...}``.
+        ``{"records": [...], "machine": ..., "versions": ..., "load": ..., "measured": ...,
+        "commit": ...}``.
     folder : Path
     largest : int
         Number of workers.
@@ -131,6 +138,7 @@ def write(results: Results, folder: Path, largest: int) -> None:
     networked = future.networked(costs)
     parts = [
         INTRODUCTION.format(cores=cores),
+        *([BUSY.format(load=results["load"], cores=cores)] if results["load"] > cores else []),
         *measured(rows, drawings),
         *overhead(rows),
         *unit_costs(costs),
