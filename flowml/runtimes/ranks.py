@@ -16,6 +16,10 @@ MET_WITHIN = 60.0
 """Seconds."""
 PARTED_WITHIN = 2.0
 """Seconds."""
+LOOK_AGAIN = 0.001
+"""Seconds between two looks at who has replied."""
+ALREADY = 0.05
+"""Seconds in which a reply that is there is read."""
 
 
 class Ranks(Gang):
@@ -50,5 +54,12 @@ class Ranks(Gang):
 
 
 def _wait(answers: Sequence[Answer], seconds: float) -> list[Any]:
+    """Return what all reply; raise as soon as one can't, for which the others would wait."""
     deadline = time.monotonic() + seconds
-    return [answer.result(max(0.05, deadline - time.monotonic())) for answer in answers]
+    waiting = list(answers)
+    while waiting and time.monotonic() < deadline:
+        for answer in [answer for answer in waiting if answer.done()]:
+            answer.result(ALREADY)
+            waiting.remove(answer)
+        time.sleep(LOOK_AGAIN)
+    return [answer.result(ALREADY) for answer in answers]
