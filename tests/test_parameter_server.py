@@ -111,6 +111,32 @@ def test_a_nan_is_named_and_the_members_work_on(client: Client) -> None:
         KMeans(2, random_state=0).fit(lazy(X, y)[0])
 
 
+def test_rows_of_this_process_go_to_the_members(client: Client) -> None:
+    X, y = rows()
+    with served():
+        model = LogisticRegression().fit(X, y)
+    np.testing.assert_array_equal(model.coef_, LogisticRegression().fit(X, y).coef_)
+
+
+def test_two_fits_at_once_neither_wait_nor_mix(client: Client) -> None:
+    X, _ = lazy(*rows())
+    wanted = {k: KMeans(k, random_state=0).fit(X).cluster_centers_ for k in (2, 5)}
+    found: dict[int, Any] = {}
+
+    def fit(k: int) -> None:
+        with served(client=client):
+            for _ in range(2):
+                found[k] = KMeans(k, random_state=0).fit(X).cluster_centers_
+
+    threads = [threading.Thread(target=fit, args=(k,)) for k in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for k, centers in wanted.items():
+        np.testing.assert_array_equal(found[k], centers)
+
+
 def test_a_worker_without_rows_waits_for_nobody(client: Client) -> None:
     X, _ = rows()
     with served(1):
@@ -139,6 +165,23 @@ def mortals() -> Iterator[LocalCluster]:
         n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as running:
         yield running
+
+
+def test_a_worker_that_falls_silent_is_waited_for(mortals: LocalCluster) -> None:
+    X = da.from_array(make_rows(100_000, 8), chunks=(10_000, -1))
+    undisturbed = PowerIteration(60).fit(X).direction_
+    with Client(mortals) as client:
+        victim = max(client.run(os.getpid).values())
+
+        def watch(event: Any) -> None:
+            if isinstance(event, PassCompleted) and event.number == 1:
+                os.kill(victim, signal.SIGSTOP)
+                threading.Timer(2.0, os.kill, [victim, signal.SIGCONT]).start()
+
+        with served(client=client, callbacks=[watch]):
+            model = PowerIteration(60).fit(X)
+        assert not keys_left(client)
+    np.testing.assert_array_equal(model.direction_, undisturbed)
 
 
 @pytest.mark.parametrize("who", ["the one that serves", "another"])

@@ -245,9 +245,9 @@ def test_an_epoch_depends_on_ask_and_rows_alone() -> None:
         part.flags.writeable = False
     block = Block(X[:500], y[:500], None, 100)
     first, second = EPOCH(ask, [block], {}), EPOCH(ask, [block], {})
-    np.testing.assert_array_equal(first.last, second.last)
+    np.testing.assert_array_equal(first.move, second.move)
     moved = EPOCH(ask, [block._replace(start=101)], {})
-    assert (moved.last != first.last).any()
+    assert (moved.move != first.move).any()
     nothing = EPOCH(ask, [Block(X[:0], y[:0], None)], {})
     assert nothing.weight == 0
     whole = EPOCH.merge(first, nothing)

@@ -64,19 +64,19 @@ class EpochAsk(NamedTuple):
 
 
 class EpochSums(NamedTuple):
-    """Where the leaves' epochs ended, summed by their weight.
+    """Where the leaves' epochs led, summed by their weight.
 
     Attributes
     ----------
     weight : float
-    last : ndarray of shape (n_outputs, n_features + 1)
-        The parameters after the last step.
+    move : ndarray of shape (n_outputs, n_features + 1)
+        From the start to the parameters after the last step.
     mean : ndarray of that shape
         Their mean over the steps, those of epoch k of the whole fit counting k + 1 times.
     """
 
     weight: float
-    last: Array
+    move: Array
     mean: Array
 
 
@@ -91,13 +91,13 @@ def summarise(ask: EpochAsk, rows: Rows) -> EpochSums:
         mean = mean + move
         if not np.abs(move).max(initial=0.0) > ask.rest:  # a NaN moves no further
             break
-    return EpochSums(weight, weight * theta, weight * mean)
+    return EpochSums(weight, weight * (theta - ask.start), weight * mean)
 
 
 def merge(left: EpochSums, right: EpochSums) -> EpochSums:
     """Add two up."""
     weight = left.weight + right.weight
-    return EpochSums(weight, left.last + right.last, left.mean + right.mean)
+    return EpochSums(weight, left.move + right.move, left.mean + right.mean)
 
 
 def finite(summary: EpochSums) -> bool:

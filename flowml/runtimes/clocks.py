@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowml.kernels.fold import Ask
-from flowml.runtimes.packed import Packed, unpack
+from flowml.runtimes.packed import Packed, pack, unpack
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
 from flowml.runtimes.span import Spans
 from flowml.runtimes.tree import join, root
@@ -52,7 +52,7 @@ class Site:
     clock : int
         How often it has pushed.
     latest : Packed or None
-        What it pushed last, in this round.
+        What stands for its rows, in this round.
     """
 
     clock: int = 0
@@ -62,11 +62,10 @@ class Site:
 class Clocks:
     r"""A state that moves with every push, and sites that may be some clocks ahead of others.
 
-    The latest summary of each site is kept; a push replaces it. With S the state after the last
-    clock that all sites have pushed, what goes out is ``step(S, sum of the latest)``: some of the
-    latest were asked with older states, some with newer ones. Solvers that can take that say so
-    by ``mixes(state)``; what they converge to is the same, because at a fixed point all summaries
-    are of one state.
+    The latest summary of each site is kept; a push replaces it, or goes on from it where summaries
+    are steps. With S the state after the last clock that all sites have pushed, what goes out is
+    ``step(S, sum of the latest)``: some of the latest were asked with older states, some with newer
+    ones. Solvers that can take that say so, see `Solver`.
 
     A *round* is a clock in common: all sites are asked with S and nothing is handed out until the
     last has answered, just as in a pass of any other runtime. So are all clocks without staleness,
@@ -115,7 +114,7 @@ class Clocks:
         site = self._sites[number]
         if (push.round, push.clock) != (self._round, site.clock) or self.over:
             return
-        site.latest = push.packed
+        site.latest = push.packed if self._together else self._followed(site.latest, push.packed)
         site.clock += 1
         self._mixed = None
         self._spans += push.packed.spans
@@ -151,11 +150,30 @@ class Clocks:
             self._gather()
             return
         self._state, self._mixed = state, None
+        self._take()
         self.over = self._solver.done(state)
         if self._may_mix(state):
             self._together = False
         else:
             self._gather()
+
+    def _followed(self, before: Packed | None, now: Packed) -> Packed:
+        """Return what stands for a site's rows after it has pushed once more."""
+        follow = getattr(self._solver, "follow", None)
+        if before is None or follow is None:
+            return now
+        old = unpack(before)
+        return pack({node: follow(old[node], new) for node, new in unpack(now).items()})
+
+    def _take(self) -> None:
+        """Leave of the summaries what the state has not moved with."""
+        taken = getattr(self._solver, "taken", None)
+        if taken is None or self._staleness == 0:
+            return
+        for site in self._sites:
+            if site.latest is not None:
+                nodes = unpack(site.latest)
+                site.latest = pack({node: taken(summary) for node, summary in nodes.items()})
 
     def _gather(self) -> None:
         """Begin a round."""

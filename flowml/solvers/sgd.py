@@ -184,7 +184,7 @@ class Sgd:
             return self._judged(state, evaluation)
         first = min(state.first, evaluation.value) if state.n_iter == 0 else state.first
         violation = self.objective.violation(state.theta, evaluation)
-        last, mean = epoch.last / epoch.weight, epoch.mean / epoch.weight
+        last, mean = state.last + epoch.move / epoch.weight, epoch.mean / epoch.weight
         if not np.isfinite(last).all() or evaluation.value > RUNAWAY * first:
             return self._shorten(state, first)
         before = self.epochs(state)
@@ -216,8 +216,21 @@ class Sgd:
         return state.converged or state.stuck or state.n_passes >= self.max_passes
 
     def mixes(self, state: SgdState) -> bool:
-        """Epochs from different points average like those from one, but for those that led away."""
+        """Epochs from different points lead as far as those from one, but for those that led away.
+
+        Q. Ho et al. 2013: additive updates.
+        """
         return state.n_iter > 0 and not self._is_single
+
+    def follow(self, before: Summaries, now: Summaries) -> Summaries:
+        """Add up how far the same rows have led since the state moved."""
+        moved, (sums, epoch) = before.members[1].move, now.members
+        return Summaries((sums, epoch._replace(move=moved + epoch.move)))
+
+    def taken(self, summary: Summaries) -> Summaries:
+        """Leave no more of an epoch than where it has been, once the state has moved with it."""
+        sums, epoch = summary.members
+        return Summaries((sums, epoch._replace(move=np.zeros_like(epoch.move))))
 
     def progress(self, state: SgdState) -> Progress:
         """Report the objective, and the violation that the tolerance is about."""

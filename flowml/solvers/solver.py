@@ -54,10 +54,11 @@ class Solver(Protocol):
     Each method is pure. A solver never knows who is adding up: the loop hands `ask` to whoever
     holds the rows, and brings the merged summary back.
 
-    A solver may have a method ``mixes(state) -> bool`` besides: whether its next step takes a sum
-    of summaries of which some were asked with states from before. A parameter server asks. And an
-    attribute ``takes_estimates``: whether its steps may follow from an estimate of the sum, told
-    from some of the rows.
+    A solver may have three methods more, for a parameter server. ``mixes(state) -> bool`` tells
+    whether its next step takes a sum of summaries of which some were asked with states from
+    before. Where summaries are steps rather than sums, ``follow(before, now) -> Summary`` makes one
+    of two that came of the same rows one after the other, and ``taken(summary) -> Summary`` leaves
+    of one what hasn't been stepped with; without them the last summary of some rows stands.
     """
 
     @property
