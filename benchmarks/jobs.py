@@ -1,5 +1,6 @@
 """The table of all jobs."""
 
+from benchmarks.coded_jobs import CODED_JOBS
 from benchmarks.data import Data
 from benchmarks.fault_jobs import FAULT_JOBS
 from benchmarks.glm_jobs import GLM_JOBS
@@ -185,4 +186,5 @@ JOBS = (
     *RUNTIME_JOBS,
     *SERVER_JOBS,
     *FAULT_JOBS,
+    *CODED_JOBS,
 )

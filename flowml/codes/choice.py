@@ -77,12 +77,15 @@ class Choice(NamedTuple):
         Seconds that a pass would take under each of the codes; empty while nothing is known.
     streak : int
         For how many passes another code has looked better.
+    gain : float
+        Seconds that a pass is expected to take less than under the code before.
     """
 
     code: Code
     reason: str
     expected: tuple[float, ...] = ()
     streak: int = 0
+    gain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,8 @@ class Chooser:
         if streak < self.passes:
             reason = f"may go {change}: seen in {streak} of {self.passes} passes"
             return Choice(code, reason, expected, streak)
-        return Choice(codes[best], f"{change}: {diagnosis(model)}", expected)
+        gain = expected[now] - expected[best]
+        return Choice(codes[best], f"{change}: {diagnosis(model)}", expected, gain=gain)
 
     def _candidates(self, model: Model, now: Code) -> tuple[Code, ...]:
         """Return the codes, and such as are made for the workers' speeds, the simplest first."""

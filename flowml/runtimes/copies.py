@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
@@ -16,6 +17,8 @@ from flowml.runtimes.graphs import unique_token
 from flowml.runtimes.held import HeldShards
 from flowml.runtimes.placement import Placement, ShardPlan
 
+SHORTEST_LOAD = 0.2
+"""Seconds that bringing rows may always take."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at which workers there are, while rows are on their way."""
 
@@ -119,8 +122,14 @@ class Copies:
             for part in parts
         )
 
-    def wait(self) -> set[int]:
-        """Wait for all that is on its way, and return the members that went meanwhile.
+    def wait(self, patience: float) -> set[int]:
+        """Wait for what is on its way, and return the members that went meanwhile.
+
+        Parameters
+        ----------
+        patience : float
+            After how many times the time that half of the members took, the others aren't waited
+            for any more.
 
         Raises
         ------
@@ -128,9 +137,13 @@ class Copies:
             What reading the rows raised.
         """
         gone: set[int] = set()
-        looked = time.monotonic()
-        while self._coming(gone):
+        started = looked = time.monotonic()
+        half = (sum(map(bool, self._transports)) + 1) // 2
+        limit = np.inf
+        while (coming := self._coming(gone)) and time.monotonic() < limit:
             self.look()
+            if limit == np.inf and len(coming) <= half:
+                limit = started + SHORTEST_LOAD + patience * (time.monotonic() - started)
             if time.monotonic() > looked + LOOK_EVERY:
                 looked, gone = time.monotonic(), self._gone()
             time.sleep(0.002)

@@ -1,10 +1,12 @@
 """The table of a coded fit: members with the parts that they hold, and the code they work under."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 from distributed import Client
 
+from flowml.codes.choice import Choice
 from flowml.codes.code import Assignment, Code, runs
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold
@@ -25,6 +27,7 @@ from flowml.runtimes.placement import Placement, Worker, room_of
 from flowml.runtimes.seats import Seats
 from flowml.runtimes.stragglers import (
     AUTO,
+    REMEMBERED,
     Handling,
     Watch,
     count_parts,
@@ -77,6 +80,7 @@ class Table:
         self._fit = unique_token()
         self._round = 0
         self._usual = float("inf")
+        self._loading = 0.0
         self._known_lost: set[int] = set()
         self._kind = ("gang", client.id, workers)
         self._gang = (
@@ -91,9 +95,11 @@ class Table:
         """Seat the members and wait for their parts; tell what that takes."""
         for answer in self._gang.ask_all(sit_down, self._fit):
             answer.result(SEATED_WITHIN)
+        started = time.monotonic()
         self._copies.bring(self._holdings(self._assignment))
-        for seat in self._copies.wait():
+        for seat in self._copies.wait(rules_of(self._code, self._handling).lending):
             self._seats.lose(seat)
+        self._loading = time.monotonic() - started
         held = sum(self._copies.nbytes(parts) for parts in self._copies.held)
         extra = held - self._copies.nbytes(range(len(self._copies.parts)))
         if extra <= 0:
@@ -143,7 +149,7 @@ class Table:
         self._watch.note(came.seconds, came.gave_up, self._seats.lost)
         if self._next is None:
             choice = self._watch.next(self._code)
-            if choice.code != self._code:
+            if choice.code != self._code and self._is_worth_it(choice):
                 self._next = choice.code
                 brought = self._bring(choice.code)
                 news.append(f"{choice.reason}; {brought}" if brought else choice.reason)
@@ -173,12 +179,20 @@ class Table:
 
     def _bring(self, code: Code) -> str:
         """Send for what a code takes, and say how much that is."""
-        wanted = self._holdings(code.assignment())
-        held = self._copies.held
-        missing = [part for seat in wanted for part in set(wanted[seat]) - held[seat]]
-        self._copies.bring(wanted)
+        missing = self._missing(code)
+        self._copies.bring(self._holdings(code.assignment()))
         megabytes = self._copies.nbytes(missing) / 1e6
         return f"copies of {megabytes:.1f} MB of rows are on their way" if missing else ""
+
+    def _missing(self, code: Code) -> list[int]:
+        """Return the parts that are to be copied for a code, as often as they are."""
+        wanted, held = self._holdings(code.assignment()), self._copies.held
+        return [part for seat in wanted for part in set(wanted[seat]) - held[seat]]
+
+    def _is_worth_it(self, choice: Choice) -> bool:
+        """Tell whether a few passes save the time that it takes to bring copies."""
+        share = len(self._missing(choice.code)) / len(self._copies.parts)
+        return share * self._loading <= REMEMBERED * choice.gain
 
     def _tell_lent(self, came: Came) -> list[str]:
         news = []

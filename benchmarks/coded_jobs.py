@@ -1,0 +1,48 @@
+"""Jobs of coded passes."""
+
+from benchmarks.data import Data
+from benchmarks.job import Contender, Job, Measure, Target
+
+ROWS = Data("logistic", rows=2_000_000)
+WORKERS = {"workers": 8}
+FIT = WORKERS | {"problem": {"loss": "logistic"}, "tol": 1e-5}
+SLOWED = FIT | {"hogs": 7}
+AUTO, UNDISTURBED = "auto", "auto, no straggler"
+SHARES = (
+    "Each worker has a tenth of a processor to itself, by a control group, so that 8 machines of "
+    "the same speed fit on two processors."
+)
+
+
+def _decoding(straggler: str, code: str) -> Job:
+    subject = code
+    return Job(
+        f"decoding-{straggler}",
+        f"A pass of logistic regression, 8 workers, {code}: decoding",
+        ROWS,
+        (Contender(subject, "straggling:decoding", WORKERS | {"straggler": straggler}),),
+        (Target(Measure.COUNT, 2.0, (), "% of the pass for decoding"),),
+        subject=subject,
+        note=SHARES,
+    )
+
+
+CODED_JOBS = (
+    Job(
+        "straggler",
+        "LogisticRegression (L-BFGS) to a gap of 1e-6, 8 workers of which one is 8 times slower",
+        ROWS,
+        (
+            Contender(UNDISTURBED, "straggling:logistic", FIT | {"straggler": "auto", "hogs": 0}),
+            Contender(AUTO, "straggling:logistic", SLOWED | {"straggler": "auto"}),
+            Contender("no code", "straggling:logistic", SLOWED | {"straggler": "none"}),
+        ),
+        (Target(Measure.COST, 1.5, (UNDISTURBED,)),),
+        subject=AUTO,
+        tolerance=1e-4,
+        note=f"{SHARES} Seven processes that only count share that of the slow worker. The whole "
+        "fit is timed, reading the rows included; nothing is known of the workers when it begins.",
+    ),
+    _decoding("backup", "backup tasks"),
+    _decoding("cyclic", "cyclic repetition"),
+)
