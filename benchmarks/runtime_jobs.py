@@ -7,7 +7,8 @@ from benchmarks.job import Contender, Job, Measure, Target, speedup
 from benchmarks.problem import Problem
 
 ALLREDUCE, DATAFLOW, DASK_LBFGS = "allreduce", "dataflow", "dask-ml (lbfgs)"
-LOGISTIC = {"problem": asdict(Problem("logistic")), "solver": "lbfgs", "chunks": 2}
+PROBLEM = Problem("logistic")
+LOGISTIC = {"problem": asdict(PROBLEM), "solver": "lbfgs", "chunks": 2}
 
 RUNTIME_JOBS = (
     Job(
@@ -37,6 +38,7 @@ RUNTIME_JOBS = (
             Contender(DASK_LBFGS, "dask_ml:logistic_on_workers", LOGISTIC),
         ),
         (speedup(10.0, DATAFLOW), speedup(100.0, DASK_LBFGS)),
+        problem=PROBLEM,
         subject=ALLREDUCE,
         note="The with block is open around the fits, so that ranks have met before.",
     ),
