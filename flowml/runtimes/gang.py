@@ -97,6 +97,7 @@ class Gang:
             for number, worker in enumerate(workers)
         ]
         try:
+            self._wait(self._futures)
             self.members: list[Any] = [f.result(STARTED_WITHIN) for f in self._futures]
             self._stays = [self._submit(number, stay) for number in range(len(workers))]
         except BaseException as error:
