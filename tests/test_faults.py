@@ -103,8 +103,19 @@ def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
     return "; ".join(incidents)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("model", ["k-means", "lasso", "least squares", "scaler"])
+@pytest.mark.parametrize(
+    ("runtime", "model"),
+    [
+        ("dataflow", "k-means"),
+        ("dataflow", "scaler"),
+        ("allreduce", "lasso"),
+        ("allreduce", "least squares"),
+        pytest.param("allreduce", "k-means", marks=pytest.mark.slow),
+        pytest.param("allreduce", "scaler", marks=pytest.mark.slow),
+        pytest.param("dataflow", "lasso", marks=pytest.mark.slow),
+        pytest.param("dataflow", "least squares", marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_killed_in_mid_pass(faults: Faults, runtime: str, model: str) -> None:
     moment = "in pass 3" if model in ("k-means", "lasso") else "in pass 1"
     with Client(faults.cluster) as client:
@@ -122,21 +133,21 @@ def test_a_worker_killed_as_it_merges(faults: Faults, runtime: str) -> None:
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", [pytest.param("dataflow", marks=pytest.mark.slow), "allreduce"])
 def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.kill_all_but_one)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
 def test_a_worker_paused_for_longer_than_a_pass(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.pause, seconds=0.5)
         assert not re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", [pytest.param("dataflow", marks=pytest.mark.slow), "allreduce"])
 def test_a_worker_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 3", faults.cut)
@@ -158,14 +169,14 @@ def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
         assert re.search(r"came.*: [1-9]\d* of 24 leaves of the data move", said)
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
 def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.retire)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
 def test_a_killed_client_is_resumed_on_another_cluster(
     faults: Faults, cluster: LocalCluster, tmp_path: Path, runtime: str
 ) -> None:
@@ -180,7 +191,7 @@ def test_a_killed_client_is_resumed_on_another_cluster(
         assert any(line.strip() == "pass 10" for line in process.stdout)
         process.kill()
     done = read(tmp_path / "checkpoint.npz")[1].stages["power"].n_passes
-    assert 9 <= done < PASSES
+    assert 0 < done < PASSES
     settings = {"checkpoint": tmp_path, "resume": True, "runtime": runtime}
     events: list[Any] = []
     with (

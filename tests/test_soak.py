@@ -49,7 +49,7 @@ def mortals() -> Iterator[LocalCluster]:
 
 @pytest.mark.parametrize(
     "n_fits",
-    [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
+    [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])],
 )
 def test_fits_through_random_faults(mortals: LocalCluster, n_fits: int) -> None:
     random = Random(n_fits)
