@@ -40,7 +40,7 @@ def test_settings_of_one_thread_are_not_those_of_another():
     ("settings", "error", "message"),
     [
         ({"clinet": None}, TypeError, "no setting 'clinet'; it has client, runtime"),
-        ({"runtime": "magic"}, ValueError, "runtime='magic' is none of dataflow"),
+        ({"runtime": "magic"}, ValueError, "runtime='magic' is none of auto, dataflow"),
         ({"resume": True}, ValueError, "resume=True needs checkpoint="),
         ({"n_threads": 0}, ValueError, "n_threads=0 must be at least 1"),
         ({"callbacks": [3]}, TypeError, "callbacks holds 3, which can't be called"),
