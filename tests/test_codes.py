@@ -14,6 +14,7 @@ from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.codes.ignore_slowest import IgnoreSlowest
+from flowml.codes.moved_shares import MovedShares
 from flowml.codes.peeling import Peeling
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
 from flowml.codes.uncoded import Uncoded
@@ -45,6 +46,7 @@ APPROXIMATE: list[tuple[Any, int]] = [
 ]
 ALL = PARTS + CYCLIC + BLOCKS + APPROXIMATE
 ALL.append((BackupTasks(4, 9), 0))
+ALL.append((MovedShares(4, 16, (1.0, 1.0, 8.0, 1.0)), 0))
 
 
 def named(value: Any) -> str:

@@ -15,11 +15,13 @@ from flowml.codes.choice import (
     expected_times,
     modelled,
 )
+from flowml.codes.code import loads
 from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.delays import Pareto, ShiftedExponential, fitted
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.codes.ignore_slowest import IgnoreSlowest
+from flowml.codes.moved_shares import MovedShares
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
 from flowml.codes.uncoded import Uncoded
 
@@ -239,3 +241,31 @@ def test_candidates_for_few_workers(n_workers: int):
     assert all(code.exact and code.n_workers == n_workers for code in codes)
     seconds = np.ones((10, n_workers))
     assert settled(Chooser(codes), measured(seconds)).code == codes[0]
+
+
+# Shares that are moved.
+
+
+@pytest.mark.parametrize("slow", [1.5, 3.0, 8.0, 1e3])
+@pytest.mark.parametrize("patience", [np.inf, 1.25])
+def test_moved_shares_end_at_about_one_time(slow: float, patience: float):
+    slowness = tuple(np.where(np.arange(8) == 3, slow, 1.0).tolist())
+    code = MovedShares(8, 64, slowness, patience)
+    who = code.assignment()
+    assert set().union(*who.parts) == set(range(64))
+    for mine, backups in zip(who.parts, who.backups, strict=True):
+        assert not set(mine) & set(backups)
+    times = np.array(slowness) * loads(code)
+    assert code.wait(times[np.newaxis])[0] <= (9 if slow <= 8.0 else 10) / 8
+    assert np.median(times) <= code.wait(times[np.newaxis])[0]
+    assert code.load == max(loads(code))
+
+
+def test_shares_are_moved_from_who_is_always_slow_and_back():
+    chooser = Chooser(exact_codes(8, 64), moves=True)
+    times = measured(quiet(np.random.default_rng(0)))
+    slowed = measured(times.seconds * np.where(np.arange(8) == 5, 8.0, 1.0))
+    choice = settled(chooser, slowed)
+    assert isinstance(choice.code, MovedShares)
+    assert len(choice.code.assignment().parts[5]) == 1
+    assert settled(chooser, times, choice).code == Uncoded(8, 64)
