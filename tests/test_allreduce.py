@@ -129,6 +129,15 @@ def test_it_says_what_it_needs() -> None:
         LogisticRegression().fit(X, y)
 
 
+def test_chunks_that_are_streamed_are_refused(client: Client) -> None:
+    X, y = lazy(*rows())
+    with (
+        flowml.config_context(runtime="allreduce", keep=False),
+        pytest.raises(ValueError, match="give config_context.keep=True., or runtime='dataflow'"),
+    ):
+        LogisticRegression().fit(X, y)
+
+
 def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_path: Path) -> None:
     X = da.from_array(make_rows(ROWS, FEATURES), chunks=(701, -1))
 

@@ -45,6 +45,11 @@ class GangedRuntime(ABC):
     ----------
     name : str
         What it is, in words.
+
+    Raises
+    ------
+    ValueError
+        For the chunks of a Dask collection that aren't kept: nobody holds them between passes.
     """
 
     name: ClassVar[str]
@@ -57,6 +62,11 @@ class GangedRuntime(ABC):
         workers: Sequence[Worker],
         pool: Pool | None = None,
     ) -> None:
+        if dataset.collections and not placement.keep:
+            raise ValueError(
+                f"{self.name} has workers hold the rows, and these chunks are streamed "
+                f"({placement.reason}): give config_context(keep=True), or runtime='dataflow'"
+            )
         self.dataset = dataset
         self.placement = placement
         self._client = client
