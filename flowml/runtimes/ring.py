@@ -52,7 +52,8 @@ class Ring:
         """Return every rank's payload, in the order of the ranks.
 
         A slot for each rank, of which each fills its own, so that a sum of bytes is all of them.
-        Where one doesn't fit, all see how long it is, widen their slots and do it again.
+        Where one doesn't fit, all see how long it is, widen their slots and do it again; slots
+        that are too wide are half as wide the next time.
         """
         while True:
             slots = np.zeros((self.size, self._slot), np.uint8)
@@ -64,6 +65,7 @@ class Ring:
             lengths = [int.from_bytes(slot[:LENGTH_BYTES].tobytes()) for slot in slots]
             needed = slot_for(max(lengths))
             if needed <= self._slot:
+                self._slot = max(needed, self._slot // 2)
                 ends = [LENGTH_BYTES + length for length in lengths]
                 return [s[LENGTH_BYTES:end].tobytes() for s, end in zip(slots, ends, strict=True)]
             self._slot = needed

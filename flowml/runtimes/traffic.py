@@ -14,6 +14,7 @@ from flowml.runtimes.graphs import MERGE_FAN_IN
 from flowml.runtimes.packed import pack
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.ring import exchanged
+from flowml.runtimes.ring_pass import SUM_ABOVE
 from flowml.runtimes.tree import Nodes, add_leaf
 
 
@@ -42,16 +43,20 @@ class Sizes(NamedTuple):
     ----------
     ask : int
     summary : int
+    additive : bool
+        Whether large summaries are added up as vectors where that is less to send.
     """
 
     ask: int
     summary: int
+    additive: bool = False
 
 
 def measure(fold: Fold, ask: Ask, no_rows: Block) -> Sizes:
     """Return what an ask and a summary take, which doesn't depend on the number of rows."""
     packed = pack({(0, 0): fold(ask, [no_rows], {})})
-    return Sizes(len(pickle.dumps(ask, 5)), len(packed.head) + packed.data.nbytes)
+    summary = len(packed.head) + packed.data.nbytes
+    return Sizes(len(pickle.dumps(ask, 5)), summary, fold.additive)
 
 
 def dataflow_traffic(placement: Placement, sizes: Sizes) -> Traffic:
@@ -79,12 +84,16 @@ def dataflow_traffic(placement: Placement, sizes: Sizes) -> Traffic:
 def allreduce_traffic(placement: Placement, workers: Sequence[str], sizes: Sizes) -> Traffic:
     """Promise what ranks send each other: room for the longest message of any, from each to all.
 
+    Where that were too large, two short messages go ahead of a vector, which is summed on its way.
     Their client hears of them a few times a second, not in each pass.
     """
     held: dict[str, list[int]] = {worker: [] for worker in workers}
     for shard in placement.shards:
         held[shard.worker] += shard.leaves
     longest = max(count_subtrees(leaves) for leaves in held.values()) * sizes.summary
+    if sizes.additive and longest > SUM_ABOVE:
+        ahead = 2 * exchanged(len(workers), 0)
+        return Traffic(between=ahead + (2 * len(workers) - 1) * sizes.summary)
     return Traffic(between=exchanged(len(workers), longest))
 
 
