@@ -162,7 +162,7 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_
 @pytest.fixture(scope="module")
 def mortals() -> Iterator[LocalCluster]:
     with LocalCluster(
-        n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as running:
         yield running
 
