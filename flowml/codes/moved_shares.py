@@ -84,7 +84,7 @@ class MovedShares:
             if not share:
                 share.append(plain.parts[worker][0])
         parts: Shares = tuple(map(tuple, shares))
-        held = zip(plain.parts, plain.backups, homes_of(homes, self.n_workers), strict=True)
+        held = zip(plain.parts, plain.backups, parts, strict=True)
         backed = np.isfinite(self.patience)
         backups = tuple(
             tuple(p for p in sorted((*own, *second)) if p not in mine and (backed or p in own))
@@ -128,11 +128,6 @@ class MovedShares:
             return slowest
         backups = BackupTasks(own.shape[1], max(self.n_parts, own.shape[1]), self.patience)
         return backups.wait(own)
-
-
-def homes_of(homes: Array, n_workers: int) -> Shares:
-    """Return the parts that each worker does."""
-    return tuple(tuple(np.flatnonzero(homes == worker).tolist()) for worker in range(n_workers))
 
 
 def comparable(usual: Array) -> tuple[float, ...]:
