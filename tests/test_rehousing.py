@@ -28,7 +28,8 @@ def workers(*names: str) -> list[Worker]:
 
 
 def placed(n_leaves: int, *names: str) -> tuple[Placement, list[Part]]:
-    parts = [Part(None, 10, 1_000) for _ in range(n_leaves)]
+    block = Block(np.zeros((10, 1)), None, None)
+    parts = [Part(block, 10, 1_000) for _ in range(n_leaves)]
     leaves = tuple((number,) for number in range(n_leaves))
     bounds = np.linspace(0, n_leaves, len(names) + 1).astype(int)
     shards = tuple(
