@@ -17,8 +17,8 @@ SERVER_JOBS = (
         (speedup(1.5, "staleness 0"),),
         subject="staleness 3",
         tolerance=0.005,
-        note="A pass over a worker's rows is made to take 150 ms, and three times as long while the "
-        "worker is slow: a Markov chain in time, by which workers are slow for two passes on "
+        note="A pass over a worker's rows is made to take 150 ms, and three times as long while "
+        "the worker is slow: a Markov chain in time, by which workers are slow for two passes on "
         "average, 29 % of the time. Both step alike; the objective is that on all rows.",
     ),
 )
