@@ -44,7 +44,7 @@ class MovedShares:
     >>> code.assignment().parts
     ((0, 1, 4), (2, 3, 5), (4,))
     >>> code.assignment().backups
-    ((), (), (4, 5))
+    ((), (), (5,))
     """
 
     n_workers: int

@@ -174,16 +174,24 @@ class Copies:
         return sum(self._dataset.parts[block].nbytes or 0 for block in blocks)
 
     def _load(self, plans: Sequence[ShardPlan]) -> Sequence[Future[Any]]:
-        """Have shards made: together at first, later each by its worker alone."""
+        """Have each worker make a shard, with the steps before it as far as others don't need them.
+
+        Later ones leave no step to others, of which some are late.
+        """
         if self._shards and self._dataset.collections:
             leaves = [self._placement.sources(self._dataset, plan.leaves) for plan in plans]
             return [
                 load_alone(self._client, self._dataset.collections, some, plan.worker)
                 for some, plan in zip(leaves, plans, strict=True)
             ]
-        placement = replace(self._placement, shards=tuple(plans))
-        self._shards.append(HeldShards(self._dataset, placement, self._client))
-        return list(self._shards[-1].futures.values())
+        news = [
+            HeldShards(
+                self._dataset, replace(self._placement, shards=(plan,)), self._client, plan.worker
+            )
+            for plan in plans
+        ]
+        self._shards += news
+        return [future for shards in news for future in shards.futures.values()]
 
     def _news(self, seat: int, parts: Iterable[int]) -> set[int]:
         coming = {part for transport in self._transports[seat] for part in transport.parts}

@@ -23,6 +23,8 @@ class HeldShards:
     dataset : Dataset
     placement : Placement
     client : distributed.Client
+    near : str
+        The worker that is to take the steps before the shards, too; any where it is empty.
 
     Attributes
     ----------
@@ -32,7 +34,9 @@ class HeldShards:
         In the order of the placement's shards.
     """
 
-    def __init__(self, dataset: Dataset, placement: Placement, client: Client) -> None:
+    def __init__(
+        self, dataset: Dataset, placement: Placement, client: Client, near: str = ""
+    ) -> None:
         self._client = client
         self._placement = placement
         self.token = unique_token()
@@ -40,7 +44,8 @@ class HeldShards:
         try:
             if dataset.is_lazy:
                 graph = shard_graph(dataset, placement, self.token)
-                client.persist([Delayed(key, graph) for key in futures])
+                lazy = [Delayed(key, graph) for key in futures]
+                client.persist(lazy, workers=near or None, allow_other_workers=bool(near))
             else:
                 _send(dataset, placement, client, list(futures))
         except BaseException:
