@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 
 from distributed import Client, Future, wait
@@ -13,6 +14,8 @@ from flowml.runtimes.member import Member, Reply, adopt, drop, present, stay
 from flowml.runtimes.placement import Worker
 
 STARTED_WITHIN = 60
+"""Seconds."""
+DISSOLVED_WITHIN = 0.5
 """Seconds."""
 
 
@@ -210,6 +213,9 @@ class Gang:
 
     def close(self) -> None:
         """Dissolve: the workers drop their members."""
+        for answer in self.ask_all(Member.dissolve):
+            with suppress(*LOST):
+                answer.result(DISSOLVED_WITHIN)
         self.members = []
         futures = [*self._futures, *self._stays]
         self.client.cancel(futures)  # an actor's handle holds references of its own

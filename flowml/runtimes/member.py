@@ -63,6 +63,7 @@ class Member:
         self.kinds: dict[str, str] = {}
         self.notes: dict[str, Any] = {}
         self._thread = ThreadPoolExecutor(1, "flowml-member")
+        self._name = name
         _MEMBERS[name] = self
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Reply:
@@ -88,6 +89,16 @@ class Member:
         leaves.sort(key=lambda leaf: leaf.number)
         self.crews[fit] = Crew(leaves, self.n_threads)
         self.kinds[fit] = kind_of_rows(leaves)
+
+    def dissolve(self) -> None:
+        """End its thread and the task that stays for it; what still refers to it can be gone later.
+
+        After an error, tracebacks keep objects until the garbage collector comes by.
+        """
+        _MEMBERS.pop(self._name, None)
+        self._thread.shutdown(wait=False)
+        for fit in list(self.crews):
+            drop(self, fit)
 
     def _reply(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Reply:
         try:
@@ -142,9 +153,12 @@ def drop(member: Member, fit: str) -> None:
 
 
 def portable(error: Exception) -> Exception:
-    """Return an error that can travel: one that can't be pickled becomes what it says."""
+    """Return an error that can travel: one that can't be pickled becomes what it says.
+
+    A copy without traceback, which would keep the member alive that the error was raised in.
+    """
     try:
-        pickle.loads(pickle.dumps(error))
+        copy: Exception = pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+    return copy
