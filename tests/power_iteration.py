@@ -40,7 +40,7 @@ def merge(left: Product, right: Product) -> Product:
     return Product(product, left.rows + right.rows)
 
 
-PRODUCT = Fold(summarise, merge, uses_memory=True)
+PRODUCT = Fold(summarise, merge, uses_memory=True, additive=True)
 
 
 class PowerState(NamedTuple):

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
 from distributed import Client
 
-from flowml.codes.choice import Choice
 from flowml.codes.code import Assignment, Code, runs
+from flowml.codes.moved_shares import MovedShares
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold
 from flowml.pool import Pool
@@ -149,9 +151,11 @@ class Table:
         self._watch.note(came.seconds, came.gave_up, self._seats.lost)
         if self._next is None:
             choice = self._watch.next(self._code)
-            if choice.code != self._code and self._is_worth_it(choice):
-                self._next = choice.code
-                brought = self._bring(choice.code)
+            codes = [choice.code, without_backups(choice.code)]
+            worth = [code for code in codes if self._is_worth_it(code, choice.gain)]
+            if choice.code != self._code and worth and worth[0] != self._code:
+                self._next = worth[0]
+                brought = self._bring(worth[0])
                 news.append(f"{choice.reason}; {brought}" if brought else choice.reason)
         return news
 
@@ -189,10 +193,10 @@ class Table:
         wanted, held = self._holdings(code.assignment()), self._copies.held
         return [part for seat in wanted for part in set(wanted[seat]) - held[seat]]
 
-    def _is_worth_it(self, choice: Choice) -> bool:
+    def _is_worth_it(self, code: Code, gain: float) -> bool:
         """Tell whether a few passes save the time that it takes to bring copies."""
-        share = len(self._missing(choice.code)) / len(self._copies.parts)
-        return share * self._loading <= REMEMBERED * choice.gain
+        share = len(self._missing(code)) / len(self._copies.parts)
+        return share * self._loading <= REMEMBERED * gain
 
     def _tell_lent(self, came: Came) -> list[str]:
         news = []
@@ -220,6 +224,11 @@ class Table:
 
     def _address(self, seat: int) -> str:
         return self._gang.workers[seat].address
+
+
+def without_backups(code: Code) -> Code:
+    """Return moved shares alone, which take fewer copies."""
+    return replace(code, patience=np.inf) if isinstance(code, MovedShares) else code
 
 
 def cut_parts(
