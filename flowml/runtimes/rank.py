@@ -1,6 +1,7 @@
 """A rank: a member that runs the whole loop, and gets the same sum as all others in each pass."""
 
 import time
+from asyncio import to_thread
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -81,11 +82,14 @@ def leave_ring(member: Member) -> None:
         ring.close()
 
 
-def stop_tracker(member: Member) -> None:
-    """Stop the tracker, where this member has it."""
+async def stop_tracker(member: Member) -> None:
+    """Stop the tracker, where this member has it: ranks that wait there for others give up.
+
+    Beside the member's thread, which may be one that waits.
+    """
     tracker = member.notes.pop(TRACKER, None)
     if tracker is not None:
-        tracker.close()
+        await to_thread(tracker.close)
 
 
 def run(

@@ -47,9 +47,11 @@ class Ranks(Gang):
 
     def close(self) -> None:
         """Part, those that still can, and dissolve the gang."""
-        for function in (leave_ring, stop_tracker):
-            with suppress(*LOST):
-                _wait(self.call_all(function), PARTED_WITHIN)
+        with suppress(*LOST):
+            _wait(self.call_all(leave_ring), PARTED_WITHIN)
+        with suppress(*LOST):
+            members = range(len(self.members))
+            _wait([self.meet(number, stop_tracker) for number in members], PARTED_WITHIN)
         super().close()
 
 
