@@ -18,6 +18,7 @@ from flowml.cli.preparing import prepare
 from flowml.config import config_context
 from flowml.data.dataset import Dataset
 from flowml.drive.checkpoint import FILE_NAME as CHECKPOINT_FILE
+from flowml.drive.checkpoint import PREVIOUS_NAME as PREVIOUS_CHECKPOINT_FILE
 from flowml.drive.events import CheckpointWritten, Event, PassCompleted
 from flowml.persistence import save_model
 from flowml.report.fit_report import fit_report
@@ -64,6 +65,7 @@ class Watch:
     def forget(self) -> None:
         """Remove the checkpoint of a fit that has ended well."""
         self.checkpoint.unlink(missing_ok=True)
+        self.checkpoint.with_name(PREVIOUS_CHECKPOINT_FILE).unlink(missing_ok=True)
         self.job_file.unlink(missing_ok=True)
         folder = self.checkpoint.parent
         if folder.exists() and not any(folder.iterdir()):

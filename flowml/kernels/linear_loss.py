@@ -79,7 +79,8 @@ class Target(NamedTuple):
         if self.offset is None:
             return 0.0
         assert rows.y is not None
-        column = rows.y[:, [self.offset.column]]
+        beside = rows.y[:, np.newaxis] if rows.y.ndim == 1 else rows.y
+        column = beside[:, [self.offset.column]]
         return np.log(column) if self.offset.logarithm else column
 
 
