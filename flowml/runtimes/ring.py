@@ -44,7 +44,8 @@ class Ring:
         self.rank, self.size = rank, size
         self._slot = FIRST_SLOT
         self._collective = collective = _xgboost("xgboost.collective")
-        names = {"dmlc_task_id": f"{rank:09d}", "dmlc_timeout": TIMEOUT}
+        # One try to reach a peer: more would hold a rank that leaves for a tracker that is gone.
+        names = {"dmlc_task_id": f"{rank:09d}", "dmlc_timeout": TIMEOUT, "dmlc_retry": 1}
         _xgboost("xgboost").set_config(verbosity=0)  # of this thread
         self._checked(collective.init, **tracker, **names)
 
