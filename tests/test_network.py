@@ -103,7 +103,8 @@ def test_a_pass_over_a_distance_takes_few_trips(
     with network.impaired(delay=DELAY), runtime(client, name):
         model = PowerIteration(FEW).fit(rows(50))
     np.testing.assert_array_equal(model.direction_, undisturbed[FEW].direction_)
-    seconds = model.history_["seconds"].iloc[2:].min()
+    # Not the least: a pass that a rank begins late, after its neighbours, is shorter for it.
+    seconds = model.history_["seconds"].iloc[2:].median()
     assert trips * DELAY < seconds < (trips + 1.5) * DELAY
 
 
