@@ -28,11 +28,11 @@ from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from flowml.losses.logistic import LogisticLoss
-from flowml.runtimes.allreduce import AllreduceRuntime
-from flowml.runtimes.cluster import cluster_workers
+from flowml.runtimes.allreduce.rank import LEASE, run
+from flowml.runtimes.allreduce.ranks import Ranks
+from flowml.runtimes.allreduce.runtime import AllreduceRuntime
+from flowml.runtimes.cluster.workers import cluster_workers
 from flowml.runtimes.placement import place
-from flowml.runtimes.rank import LEASE, run
-from flowml.runtimes.ranks import Ranks
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, PowerSolver, make_rows, merge, summarise
 from tests.slow_iteration import SlowIteration

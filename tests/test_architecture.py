@@ -37,6 +37,17 @@ ROOMS = (
 the package, such as ``flowml/estimator.py``, belong to the estimators unless they are named."""
 
 ESTIMATORS = 7
+RUNTIMES = (
+    {"cluster"},
+    {"gangs"},
+    {"elastic"},
+    {"dataflow", "allreduce", "parameter_server", "coded"},
+    {"automatic", "traffic"},
+    {"choose"},
+    {"whole"},
+)
+"""The folders of ``flowml/runtimes`` from the bottom up, and the modules that stand above some of
+them. Modules that aren't named are below all. Two of the same level don't know each other."""
 ONLY_IN = {
     "distributed": {"runtimes", "cli", "testing"},
     "dask.array": {"data"},
@@ -113,6 +124,21 @@ def test_imports_go_downwards() -> None:
             if package == "flowml" and level(rest.split(".")[0] or "__init__") > level(module.room):
                 upwards.append(f"{module.name} imports {name}")
     assert not upwards
+
+
+def test_ways_of_adding_up_know_nothing_of_each_other() -> None:
+    levels = {name: number for number, names in enumerate(RUNTIMES, 1) for name in names}
+    room = ROOT / "runtimes"
+    assert {path.parent.name for path in room.glob("*/__init__.py")} <= set(levels)
+    astray = []
+    for module in (module for module in modules() if room in module.path.parents):
+        own = module.path.relative_to(room).parts[0].removesuffix(".py")
+        for name, _ in imports(module):
+            other = name.split(".")[2] if inside(name, "flowml.runtimes") else own
+            low, high = levels.get(other, 0), levels.get(own, 0)
+            if other != own and (low > high or low == high > 0):
+                astray.append(f"{module.name} imports {name}")
+    assert not astray
 
 
 def test_libraries_stay_in_their_rooms() -> None:

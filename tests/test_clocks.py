@@ -7,8 +7,8 @@ import pytest
 
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array
-from flowml.runtimes.clocks import Clocks, Order, Push
 from flowml.runtimes.packed import pack
+from flowml.runtimes.parameter_server.clocks import Clocks, Order, Push
 from flowml.runtimes.runtime import NonFiniteError
 from flowml.solvers.solver import Progress
 

@@ -10,7 +10,9 @@ import pytest
 from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.kernels.rows import Array
-from flowml.runtimes import graphs, placement, ring, ring_pass
+from flowml.runtimes import placement
+from flowml.runtimes.allreduce import ring, ring_pass
+from flowml.runtimes.cluster import graphs
 from flowml.simulate import (
     Allreduce,
     Coded,

@@ -11,8 +11,8 @@ from flowml.kernels.rows import Array, Block
 from flowml.losses.squared import SquaredLoss
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.runtimes.blas import one_blas_thread
-from flowml.runtimes.clocks import Clocks, Push
 from flowml.runtimes.packed import pack
+from flowml.runtimes.parameter_server.clocks import Clocks, Push
 from flowml.runtimes.shard import Leaf, summarise_leaves
 from flowml.solvers.objective import Objective
 from flowml.solvers.sgd import Schedule, Sgd

@@ -8,12 +8,12 @@ from distributed import Client
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
-from flowml.runtimes.allreduce import AllreduceRuntime
-from flowml.runtimes.cluster import cluster_workers
-from flowml.runtimes.dataflow import DataflowRuntime, open_dataflow
-from flowml.runtimes.ganged import kind_of_gang
+from flowml.runtimes.allreduce.ring import has_collective
+from flowml.runtimes.allreduce.runtime import AllreduceRuntime
+from flowml.runtimes.cluster.workers import cluster_workers
+from flowml.runtimes.dataflow.runtime import DataflowRuntime, open_dataflow
+from flowml.runtimes.elastic.ganged import kind_of_gang
 from flowml.runtimes.placement import Placement
-from flowml.runtimes.ring import has_collective
 from flowml.runtimes.runtime import Advance, Runtime, Turn
 from flowml.runtimes.span import by_place
 from flowml.solvers.solver import Solver, State

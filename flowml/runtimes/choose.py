@@ -7,12 +7,12 @@ from distributed import Client, default_client
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
-from flowml.runtimes.allreduce import open_allreduce
+from flowml.runtimes.allreduce.runtime import open_allreduce
 from flowml.runtimes.automatic import open_automatic
-from flowml.runtimes.cluster import cluster_workers, place_on_cluster
-from flowml.runtimes.coded import open_coded
-from flowml.runtimes.dataflow import open_dataflow, open_dataflow_here
-from flowml.runtimes.parameter_server import open_parameter_server
+from flowml.runtimes.cluster.workers import cluster_workers, place_on_cluster
+from flowml.runtimes.coded.runtime import open_coded
+from flowml.runtimes.dataflow.runtime import open_dataflow, open_dataflow_here
+from flowml.runtimes.parameter_server.runtime import open_parameter_server
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Runtime
 from flowml.runtimes.threads import open_threads, this_process

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from flowml.kernels.fold import Ask, Fold
 from flowml.kernels.rows import Block
-from flowml.runtimes.graphs import MERGE_FAN_IN
+from flowml.runtimes.allreduce.ring import exchanged
+from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE
+from flowml.runtimes.cluster.graphs import MERGE_FAN_IN
 from flowml.runtimes.packed import pack
 from flowml.runtimes.placement import Placement
-from flowml.runtimes.ring import exchanged
-from flowml.runtimes.ring_pass import SUM_ABOVE
 from flowml.runtimes.tree import Nodes, add_leaf
 
 

@@ -14,7 +14,7 @@ from flowml.data.block_source import as_argument
 from flowml.data.dataset import Dataset
 from flowml.kernels.rows import Block
 from flowml.runtimes.choose import choose_client
-from flowml.runtimes.graphs import unique_token
+from flowml.runtimes.cluster.graphs import unique_token
 
 
 def run_on_rows(

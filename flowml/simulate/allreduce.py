@@ -17,7 +17,7 @@ MESSAGE_BYTES = 300
 
 @dataclass(frozen=True)
 class Allreduce:
-    """A ring of ranks, as `flowml.runtimes.ring_pass` has it.
+    """A ring of ranks, as `flowml.runtimes.allreduce.ring_pass` has it.
 
     A ring of n takes ``2 n - 1`` hops, and what each rank sends in a hop doesn't shrink with n,
     because it gathers. Every rank then merges all subtrees in the fixed order. Above a size the

@@ -1,4 +1,4 @@
-"""Dataflow: a graph for each pass, as `flowml.runtimes.dataflow` runs it."""
+"""Dataflow: a graph for each pass, as `flowml.runtimes.dataflow.runtime` runs it."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ from flowml.simulate.workload import Workload
 
 @dataclass(frozen=True)
 class ParameterServer:
-    """Stale synchronous parallel, as `flowml.runtimes.clocks` does it.
+    """Stale synchronous parallel, as `flowml.runtimes.parameter_server.clocks` does it.
 
     A worker that has pushed is given its next order as soon as nobody is further behind than
     allowed. The server takes one message at a time. With staleness it steps from all workers'

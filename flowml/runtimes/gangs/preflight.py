@@ -60,7 +60,7 @@ def agree(what: str, facts: Mapping[str, str]) -> None:
     >>> agree("their rows", {"a": "5 columns", "b": "4 columns", "c": "5 columns"})
     Traceback (most recent call last):
     ...
-    flowml.runtimes.preflight.DisagreementError: the workers don't agree on their rows: \
+    flowml.runtimes.gangs.preflight.DisagreementError: the workers don't agree on their rows: \
 4 columns at b, but 5 columns at a, c
     """
     said: dict[str, list[str]] = {}

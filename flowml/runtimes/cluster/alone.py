@@ -10,7 +10,7 @@ from distributed import Client, Future
 from distributed.protocol import pickle as with_closures
 
 from flowml.data.block_source import BlockSource, DaskKeys
-from flowml.runtimes.graphs import unique_token
+from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.shard import Leaves, Shard, make_shard
 
 

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 
-from flowml.runtimes.gang import Answer, Gang, MemberLostError
-from flowml.runtimes.gang_loop import FailedError
-from flowml.runtimes.rank import run, stop, tell
-from flowml.runtimes.ring import RingError
+from flowml.runtimes.allreduce.rank import run, stop, tell
+from flowml.runtimes.allreduce.ring import RingError
+from flowml.runtimes.gangs.gang import Answer, Gang, MemberLostError
+from flowml.runtimes.gangs.gang_loop import FailedError
 from flowml.runtimes.runtime import Advance
 from flowml.solvers.solver import Solver, State
 

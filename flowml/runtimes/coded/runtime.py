@@ -11,13 +11,13 @@ from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.pool import Pool
 from flowml.runtimes.blas import one_blas_thread
-from flowml.runtimes.cluster import cluster_workers, place_on_cluster
-from flowml.runtimes.coded_pass import Came, UndecodableError
-from flowml.runtimes.gang import LOST
+from flowml.runtimes.cluster.workers import cluster_workers, place_on_cluster
+from flowml.runtimes.coded.coded_pass import Came, UndecodableError
+from flowml.runtimes.coded.stragglers import AUTO, ESTIMATES, LINEAR, Handling
+from flowml.runtimes.coded.table import Table, has_room_for_copies
+from flowml.runtimes.gangs.gang import LOST
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
-from flowml.runtimes.stragglers import AUTO, ESTIMATES, LINEAR, Handling
-from flowml.runtimes.table import Table, has_room_for_copies
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver, State
 

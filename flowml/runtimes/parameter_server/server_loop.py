@@ -4,11 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from flowml.runtimes.gang import Answer, Gang, MemberLostError
-from flowml.runtimes.gang_loop import FailedError
-from flowml.runtimes.graphs import unique_token
-from flowml.runtimes.runtime import Advance
-from flowml.runtimes.server import (
+from flowml.runtimes.cluster.graphs import unique_token
+from flowml.runtimes.gangs.gang import Answer, Gang, MemberLostError
+from flowml.runtimes.gangs.gang_loop import FailedError
+from flowml.runtimes.parameter_server.server import (
     ServerLostError,
     close_server,
     open_server,
@@ -16,6 +15,7 @@ from flowml.runtimes.server import (
     tell,
     work,
 )
+from flowml.runtimes.runtime import Advance
 from flowml.solvers.solver import Solver, State
 
 SERVER = 0

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from distributed import secede
 
-from flowml.runtimes.preflight import kind_of_rows
+from flowml.runtimes.gangs.preflight import kind_of_rows
 from flowml.runtimes.shard import Shard
 from flowml.runtimes.threads import Crew
 

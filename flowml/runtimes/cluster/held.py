@@ -8,9 +8,9 @@ from dask.highlevelgraph import HighLevelGraph
 from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
-from flowml.runtimes.cluster import forget
-from flowml.runtimes.graphs import Key, shard_graph, shard_key, unique_token
-from flowml.runtimes.moving import moved_graph
+from flowml.runtimes.cluster.graphs import Key, shard_graph, shard_key, unique_token
+from flowml.runtimes.cluster.moving import moved_graph
+from flowml.runtimes.cluster.workers import forget
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.shard import make_shard
 

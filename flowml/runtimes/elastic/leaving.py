@@ -7,10 +7,10 @@ from typing import NamedTuple
 from distributed import Client
 
 from flowml.data.dataset import Dataset
-from flowml.runtimes.cluster import LOOK_EVERY, cluster_workers
-from flowml.runtimes.gang import MemberLostError
+from flowml.runtimes.cluster.workers import LOOK_EVERY, cluster_workers
+from flowml.runtimes.elastic.rehousing import rehouse
+from flowml.runtimes.gangs.gang import MemberLostError
 from flowml.runtimes.placement import Placement, Worker
-from flowml.runtimes.rehousing import rehouse
 
 REFUSED = "could-not-retire"
 """What Dask notes of a worker that was to be retired and holds what can't be moved."""

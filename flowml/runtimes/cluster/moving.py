@@ -6,7 +6,7 @@ from typing import NamedTuple
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.task_spec import List, Task, TaskRef
 
-from flowml.runtimes.graphs import pin, shard_key
+from flowml.runtimes.cluster.graphs import pin, shard_key
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.shard import Leaf, Shard
 

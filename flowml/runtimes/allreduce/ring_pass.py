@@ -8,8 +8,8 @@ import numpy as np
 
 from flowml.kernels.fold import Fold, Summary
 from flowml.kernels.rows import Array
+from flowml.runtimes.allreduce.ring import Ring
 from flowml.runtimes.flat import Flat, Form, flatten, unflatten
-from flowml.runtimes.ring import Ring
 from flowml.runtimes.span import Span
 from flowml.runtimes.tree import Nodes, join, root
 

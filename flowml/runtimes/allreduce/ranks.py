@@ -7,10 +7,10 @@ from typing import Any
 
 from distributed import Client
 
-from flowml.runtimes.gang import LOST, Answer, Gang
+from flowml.runtimes.allreduce.rank import join_ring, leave_ring, start_tracker, stop_tracker
+from flowml.runtimes.gangs.gang import LOST, Answer, Gang
+from flowml.runtimes.gangs.preflight import agree
 from flowml.runtimes.placement import Worker
-from flowml.runtimes.preflight import agree
-from flowml.runtimes.rank import join_ring, leave_ring, start_tracker, stop_tracker
 
 MET_WITHIN = 60.0
 """Seconds."""

@@ -17,7 +17,7 @@ from flowml.codes.moved_shares import MovedShares
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
 from flowml.codes.uncoded import Uncoded
 from flowml.kernels.rows import Array
-from flowml.runtimes.coded_pass import Rules
+from flowml.runtimes.coded.coded_pass import Rules
 
 PARTS_PER_SEAT = 8
 """So that the work of one who is late can be shared out."""

@@ -10,14 +10,14 @@ from distributed import Client, Future
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.pool import Pool
-from flowml.runtimes.cluster import cluster_workers, connected, place_on_cluster
-from flowml.runtimes.gang import LOST, Gang
-from flowml.runtimes.gang_loop import FailedError, GangLoop
-from flowml.runtimes.held import HeldShards
-from flowml.runtimes.leaving import Change, Watch
-from flowml.runtimes.lookout import in_words, moving
+from flowml.runtimes.cluster.held import HeldShards
+from flowml.runtimes.cluster.workers import cluster_workers, connected, place_on_cluster
+from flowml.runtimes.elastic.leaving import Change, Watch
+from flowml.runtimes.elastic.lookout import in_words, moving
+from flowml.runtimes.elastic.rehousing import rehouse
+from flowml.runtimes.gangs.gang import LOST, Gang
+from flowml.runtimes.gangs.gang_loop import FailedError, GangLoop
 from flowml.runtimes.placement import Placement, Worker
-from flowml.runtimes.rehousing import rehouse
 from flowml.runtimes.runtime import Advance
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver, State

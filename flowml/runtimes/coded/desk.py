@@ -13,7 +13,7 @@ from flowml.kernels.fold import Ask, Fold
 from flowml.kernels.scratch import keep_scratch
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.flat import Flat, flatten
-from flowml.runtimes.member import Member, find
+from flowml.runtimes.gangs.member import Member, find
 from flowml.runtimes.packed import Packed, pack
 from flowml.runtimes.shard import Leaf, Shard, align, summarise_leaves
 from flowml.runtimes.span import Span, since

@@ -11,11 +11,11 @@ from flowml.codes.code import Assignment, Decoder, NotFiniteError, Shares
 from flowml.codes.decoders import PartsDecoder
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.kernels.rows import Array
-from flowml.runtimes.copies import Copies
-from flowml.runtimes.desk import Task
+from flowml.runtimes.coded.copies import Copies
+from flowml.runtimes.coded.desk import Task
+from flowml.runtimes.coded.seats import Answered, Seats
 from flowml.runtimes.flat import Flat, unflatten
 from flowml.runtimes.packed import pack, unpack
-from flowml.runtimes.seats import Answered, Seats
 from flowml.runtimes.span import Span, Spans, by_place
 from flowml.runtimes.tree import join, root
 

@@ -7,14 +7,14 @@ from distributed import Client
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.pool import Pool
-from flowml.runtimes.cluster import cluster_workers, holders
-from flowml.runtimes.gang import Gang
-from flowml.runtimes.gang_loop import GangLoop
-from flowml.runtimes.ganged import GangedRuntime
+from flowml.runtimes.allreduce.rank_loop import RankLoop
+from flowml.runtimes.allreduce.ranks import Ranks
+from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE
+from flowml.runtimes.cluster.workers import cluster_workers, holders
+from flowml.runtimes.elastic.ganged import GangedRuntime
+from flowml.runtimes.gangs.gang import Gang
+from flowml.runtimes.gangs.gang_loop import GangLoop
 from flowml.runtimes.placement import Placement, Worker, place
-from flowml.runtimes.rank_loop import RankLoop
-from flowml.runtimes.ranks import Ranks
-from flowml.runtimes.ring_pass import SUM_ABOVE
 from flowml.solvers.solver import Solver, State
 
 

@@ -13,7 +13,8 @@ from flowml.codes.moved_shares import MovedShares
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold
 from flowml.pool import Pool
-from flowml.runtimes.coded_pass import (
+from flowml.runtimes.cluster.graphs import unique_token
+from flowml.runtimes.coded.coded_pass import (
     Came,
     CodedPass,
     LinearPass,
@@ -21,13 +22,10 @@ from flowml.runtimes.coded_pass import (
     UndecodableError,
     dealt,
 )
-from flowml.runtimes.copies import Copies
-from flowml.runtimes.desk import get_up, sit_down
-from flowml.runtimes.gang import LOST, Gang
-from flowml.runtimes.graphs import unique_token
-from flowml.runtimes.placement import Placement, Worker, room_of
-from flowml.runtimes.seats import Seats
-from flowml.runtimes.stragglers import (
+from flowml.runtimes.coded.copies import Copies
+from flowml.runtimes.coded.desk import get_up, sit_down
+from flowml.runtimes.coded.seats import Seats
+from flowml.runtimes.coded.stragglers import (
     AUTO,
     REMEMBERED,
     Handling,
@@ -37,6 +35,8 @@ from flowml.runtimes.stragglers import (
     first_code,
     rules_of,
 )
+from flowml.runtimes.gangs.gang import LOST, Gang
+from flowml.runtimes.placement import Placement, Worker, room_of
 
 SETTLED_WITHIN = 0.5
 """Seconds that members have at the end of a fit to answer what they owe."""

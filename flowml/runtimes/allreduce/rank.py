@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.runtimes.allreduce.ring import Ring, Tracker
+from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE, Word, packed, said, total
 from flowml.runtimes.blas import one_blas_thread
-from flowml.runtimes.member import Member, portable
+from flowml.runtimes.gangs.member import Member, portable
+from flowml.runtimes.gangs.preflight import agree, digest, versions
 from flowml.runtimes.passes import iterate
-from flowml.runtimes.preflight import agree, digest, versions
-from flowml.runtimes.ring import Ring, Tracker
-from flowml.runtimes.ring_pass import SUM_ABOVE, Word, packed, said, total
 from flowml.runtimes.runtime import Advance, Turn
 from flowml.runtimes.shard import align
 from flowml.runtimes.span import Spans, since

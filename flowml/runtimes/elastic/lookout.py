@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from distributed import Client
 
 from flowml.data.dataset import Dataset
-from flowml.runtimes.cluster import Roster, cluster_workers
+from flowml.runtimes.cluster.workers import Roster, cluster_workers
+from flowml.runtimes.elastic.rehousing import rehouse
 from flowml.runtimes.placement import Placement, Worker
-from flowml.runtimes.rehousing import rehouse
 from flowml.runtimes.span import Spans
 
 

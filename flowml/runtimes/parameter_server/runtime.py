@@ -7,13 +7,13 @@ from distributed import Client
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.pool import Pool
-from flowml.runtimes.cluster import cluster_workers, holders
-from flowml.runtimes.gang import Gang
-from flowml.runtimes.gang_loop import GangLoop
-from flowml.runtimes.ganged import GangedRuntime
+from flowml.runtimes.cluster.workers import cluster_workers, holders
+from flowml.runtimes.elastic.ganged import GangedRuntime
+from flowml.runtimes.gangs.gang import Gang
+from flowml.runtimes.gangs.gang_loop import GangLoop
+from flowml.runtimes.parameter_server.server_loop import ServerLoop
 from flowml.runtimes.placement import Placement, Worker, place
 from flowml.runtimes.runtime import Advance
-from flowml.runtimes.server_loop import ServerLoop
 from flowml.solvers.solver import Solver, State
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
-from flowml.runtimes.alone import load_alone
-from flowml.runtimes.cluster import cluster_workers, forget
-from flowml.runtimes.desk import take
-from flowml.runtimes.gang import LOST, Gang
-from flowml.runtimes.graphs import unique_token
-from flowml.runtimes.held import HeldShards
+from flowml.runtimes.cluster.alone import load_alone
+from flowml.runtimes.cluster.graphs import unique_token
+from flowml.runtimes.cluster.held import HeldShards
+from flowml.runtimes.cluster.workers import cluster_workers, forget
+from flowml.runtimes.coded.desk import take
+from flowml.runtimes.gangs.gang import LOST, Gang
 from flowml.runtimes.placement import Placement, ShardPlan
 
 SHORTEST_LOAD = 0.2

@@ -3,8 +3,8 @@
 import time
 from typing import Any, NamedTuple
 
-from flowml.runtimes.desk import Done, Task, advance, hand_in, work
-from flowml.runtimes.gang import LOST, Answer, Gang
+from flowml.runtimes.coded.desk import Done, Task, advance, hand_in, work
+from flowml.runtimes.gangs.gang import LOST, Answer, Gang
 
 MOST_OWED = 2
 """Tasks of earlier rounds that a member may owe: more would pile up at one that is paused."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from distributed import Client, Future, wait
 
-from flowml.runtimes.cluster import LOOK_EVERY, cluster_workers, forget
-from flowml.runtimes.graphs import unique_token
-from flowml.runtimes.member import Member, Reply, adopt, drop, present, stay
+from flowml.runtimes.cluster.graphs import unique_token
+from flowml.runtimes.cluster.workers import LOOK_EVERY, cluster_workers, forget
+from flowml.runtimes.gangs.member import Member, Reply, adopt, drop, present, stay
 from flowml.runtimes.placement import Worker
 
 STARTED_WITHIN = 60

@@ -9,10 +9,10 @@ from typing import Any
 
 from flowml.kernels.fold import Fold
 from flowml.runtimes.blas import one_blas_thread
-from flowml.runtimes.clocks import Clocks, Order, Push
-from flowml.runtimes.gang import LOST, Answer
-from flowml.runtimes.member import Member
+from flowml.runtimes.gangs.gang import LOST, Answer
+from flowml.runtimes.gangs.member import Member
 from flowml.runtimes.packed import pack
+from flowml.runtimes.parameter_server.clocks import Clocks, Order, Push
 from flowml.runtimes.runtime import Advance
 from flowml.runtimes.shard import align
 from flowml.runtimes.span import since

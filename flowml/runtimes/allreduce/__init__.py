@@ -1,0 +1,1 @@
+"""Allreduce: every worker runs the whole loop, and a collective adds up."""

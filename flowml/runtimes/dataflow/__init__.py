@@ -1,0 +1,1 @@
+"""Dataflow: the client runs the loop, and each pass is a Dask graph."""
