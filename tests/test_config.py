@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import flowml
+from flowml.config import RUNTIMES
+from flowml.runtimes.choose import ON_CLUSTER
 
 
 def test_settings_hold_inside_the_block_and_nest():
@@ -50,3 +52,7 @@ def test_settings_of_one_thread_are_not_those_of_another():
 def test_a_wrong_setting_is_named(settings: dict[str, Any], error: type[Exception], message: str):
     with pytest.raises(error, match=message), flowml.config_context(**settings):
         pass
+
+
+def test_every_runtime_that_may_be_named_can_be_opened() -> None:
+    assert set(ON_CLUSTER) == set(RUNTIMES)

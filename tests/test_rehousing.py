@@ -16,9 +16,9 @@ from flowml.data.dask_collections import from_dask
 from flowml.data.dataset import Dataset, Part
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.rows import Block
-from flowml.runtimes.cluster.graphs import pass_graph
 from flowml.runtimes.cluster.held import HeldShards
 from flowml.runtimes.cluster.workers import cluster_workers, fetch
+from flowml.runtimes.dataflow.graphs import pass_graph
 from flowml.runtimes.elastic.rehousing import rehouse
 from flowml.runtimes.placement import Placement, ShardPlan, Worker, place
 

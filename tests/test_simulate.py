@@ -12,7 +12,7 @@ from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.kernels.rows import Array
 from flowml.runtimes import placement
 from flowml.runtimes.allreduce import ring, ring_pass
-from flowml.runtimes.cluster import graphs
+from flowml.runtimes.dataflow import graphs
 from flowml.simulate import (
     Allreduce,
     Coded,

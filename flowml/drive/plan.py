@@ -11,7 +11,8 @@ from flowml.data.dataset import Dataset
 from flowml.data.no_rows import no_rows
 from flowml.drive.stage import Stage
 from flowml.runtimes.choose import ALLREDUCE, DATAFLOW, THREADS, Choice
-from flowml.runtimes.cluster.graphs import count_tasks, pass_graph, shard_graph
+from flowml.runtimes.cluster.graphs import shard_graph
+from flowml.runtimes.dataflow.graphs import count_tasks, pass_graph
 from flowml.runtimes.placement import ShardPlan, Worker
 from flowml.runtimes.traffic import Traffic, allreduce_traffic, dataflow_traffic, measure
 

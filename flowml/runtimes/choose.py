@@ -1,6 +1,6 @@
 """Which runtime a fit runs on: decided from where the data are and what the context says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distributed import Client, default_client
@@ -19,6 +19,15 @@ from flowml.runtimes.threads import open_threads, this_process
 
 THREADS, DATAFLOW, ALLREDUCE = "threads", "dataflow", "allreduce"
 PARAMETER_SERVER, CODED, AUTO = "parameter_server", "coded", "auto"
+ON_CLUSTER: Mapping[str, Callable[[Dataset, Client, Config], Runtime]] = {
+    DATAFLOW: open_dataflow,
+    ALLREDUCE: open_allreduce,
+    PARAMETER_SERVER: open_parameter_server,
+    CODED: open_coded,
+    AUTO: open_automatic,
+}
+"""How each is opened whose passes run on a cluster."""
+
 OVER = "starts on dataflow and goes over to allreduce where passes are short against their overhead"
 
 
@@ -86,16 +95,8 @@ def choose_client(dataset: Dataset, config: Config) -> tuple[Client | None, str]
 def open_runtime(dataset: Dataset, config: Config) -> Runtime:
     """Open the runtime for a fit."""
     client, _ = choose_client(dataset, config)
-    if client is not None and config.runtime == ALLREDUCE:
-        return open_allreduce(dataset, client, config)
-    if client is not None and config.runtime == PARAMETER_SERVER:
-        return open_parameter_server(dataset, client, config)
-    if client is not None and config.runtime == CODED:
-        return open_coded(dataset, client, config)
-    if client is not None and config.runtime == AUTO:
-        return open_automatic(dataset, client, config)
     if client is not None:
-        return open_dataflow(dataset, client, config)
+        return ON_CLUSTER[config.runtime](dataset, client, config)
     if dataset.collections:
         return open_dataflow_here(dataset, config)
     return open_threads(dataset, config)

@@ -12,7 +12,7 @@ from flowml.kernels.fold import Ask, Fold
 from flowml.kernels.rows import Block
 from flowml.runtimes.allreduce.ring import exchanged
 from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE
-from flowml.runtimes.cluster.graphs import MERGE_FAN_IN
+from flowml.runtimes.dataflow.graphs import MERGE_FAN_IN
 from flowml.runtimes.packed import pack
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.tree import Nodes, add_leaf

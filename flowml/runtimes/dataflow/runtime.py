@@ -15,9 +15,10 @@ from distributed import Client, futures_of
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
-from flowml.runtimes.cluster.graphs import pass_graph, shard_graph, shard_key, unique_token
+from flowml.runtimes.cluster.graphs import shard_graph, shard_key, unique_token
 from flowml.runtimes.cluster.held import HeldShards, StreamedShards
 from flowml.runtimes.cluster.workers import connected, fetch, place_on_cluster
+from flowml.runtimes.dataflow.graphs import pass_graph
 from flowml.runtimes.elastic.lookout import Lookout
 from flowml.runtimes.passes import iterate
 from flowml.runtimes.placement import Placement, place
