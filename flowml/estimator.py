@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 from dask.base import tokenize
 from dask.utils import is_dataframe_like
-from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_any_real_numeric_dtype,
+    is_bool_dtype,
+    is_object_dtype,
+)
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -24,6 +29,7 @@ from flowml.config import Config, get_config
 from flowml.data.adopt import adopt_lazy, from_arrays, is_lazy
 from flowml.data.dataset import Dataset
 from flowml.data.frames import categorical_columns, to_mixed
+from flowml.data.labels import fixed_width
 from flowml.data.schema import Schema
 from flowml.drive.events import PassCompleted
 from flowml.drive.one_summary import one_summary
@@ -32,6 +38,9 @@ from flowml.drive.training import Training
 from flowml.kernels.fold import Fold
 from flowml.kernels.labels import are_few_numbers
 from flowml.kernels.mixed import Mixed
+
+NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty")
+"""What pandas calls columns of Python objects that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +258,8 @@ def adopt_eager(
     """Validate arrays and frames in memory and make them a Dataset."""
     if isinstance(X, pd.DataFrame) and (places := categorical_columns(X)):
         return _adopt_mixed(estimator, X, y, sample_weight, needs, reset, places)
+    if isinstance(X, pd.DataFrame):
+        check_numeric(X, needs)
     target_names = _names_of_target(y)
     options: dict[str, Any] = {
         "accept_sparse": "csr" if needs.sparse else False,
@@ -259,6 +270,7 @@ def adopt_eager(
     if needs.target:
         if y is None:
             raise ValueError(_needs_target(estimator))
+        refuse_nonfinite(y, "y")
         several, numeric = not needs.one_target, not needs.labels
         X, y = validate_data(estimator, X, y, multi_output=several, y_numeric=numeric, **options)
         y = _as_labels(y) if needs.labels else np.asarray(y, dtype=np.float64)
@@ -284,6 +296,7 @@ def _adopt_mixed(
     if needs.target:
         if y is None:
             raise ValueError(_needs_target(estimator))
+        refuse_nonfinite(y, "y")
         several, numeric = not needs.one_target, not needs.labels
         beside = np.zeros((len(X), 1))
         _, y = check_X_y(
@@ -308,16 +321,54 @@ def validate_mixed(estimator: Any, X: pd.DataFrame, needs: Needs, reset: bool) -
         raise _takes_numbers(estimator, X.columns[places[0]])
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     numeric = X.iloc[:, [place for place in range(X.shape[1]) if place not in places]]
-    for name, kind in numeric.dtypes.items():
-        if not (is_any_real_numeric_dtype(kind) or is_bool_dtype(kind)):
-            raise TypeError(
-                f"column {name!r} has dtype {kind}, not real numbers: make it categorical with "
-                "astype('category'), or leave it out"
-            )
+    check_numeric(numeric, needs)
     dtype = np.dtype(np.float64)
     if numeric.shape[1]:
         dtype = check_array(numeric, dtype=[np.float64, np.float32], ensure_all_finite=False).dtype
     return to_mixed(X, dtype)
+
+
+def check_numeric(frame: pd.DataFrame, needs: Needs) -> None:
+    """Refuse columns that don't hold numbers.
+
+    Raises
+    ------
+    TypeError
+        Naming the first.
+    """
+    for place, (name, kind) in enumerate(frame.dtypes.items()):
+        if is_any_real_numeric_dtype(kind) or is_bool_dtype(kind):
+            continue
+        if is_object_dtype(kind) and infer_dtype(frame.iloc[:, place]) in NUMBERS:
+            continue
+        able = "make it categorical with astype('category')" if needs.categorical else "encode it"
+        raise TypeError(
+            f"column {name!r} has dtype {kind}, not real numbers: {able}, or leave it out"
+        )
+
+
+def refuse_nonfinite(values: Any, name: str) -> None:
+    """Refuse a column in memory that holds a NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        Naming the first row.
+    """
+    column = np.asarray(values)
+    if column.dtype.kind != "f" or column.ndim == 0:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(column.sum()):
+            return
+    rows = ~np.isfinite(column.reshape(len(column), -1)).all(axis=1)
+    if rows.any():
+        row = int(np.argmax(rows))
+        big = "infinity or a value too large for dtype('float64')"
+        found = "NaN" if np.isnan(column[row]).any() else big
+        raise ValueError(
+            f"Input {name} contains {found}: row {row}. Drop such rows or fill them in before fit."
+        )
 
 
 def check_weight(sample_weight: Any, X: Any) -> np.ndarray:
@@ -330,6 +381,7 @@ def check_weight(sample_weight: Any, X: Any) -> np.ndarray:
     """
     if np.isscalar(sample_weight):
         return np.full(X.shape[0], float(sample_weight))  # type: ignore[arg-type]
+    refuse_nonfinite(sample_weight, "sample_weight")
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
@@ -378,9 +430,11 @@ def validate_schema(estimator: Any, schema: Schema, reset: bool) -> None:
 
 def _as_labels(y: np.ndarray) -> np.ndarray:
     """Return labels as numbers or as strings of a fixed width."""
+    if y.dtype == object:
+        y = fixed_width(y)
     if not are_few_numbers(y):
         check_classification_targets(y)
-    return np.asarray(y, dtype=str) if y.dtype == object else y
+    return y
 
 
 def _needs_target(estimator: Any) -> str:

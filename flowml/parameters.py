@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def check_flags(estimator: Any, *names: str) -> None:
     """Check that parameters are True or False.
@@ -51,6 +53,41 @@ def check_number(estimator: Any, name: str, least: float) -> None:
         raise TypeError(f"{what} a number")
     if not least <= float(value) < float("inf"):
         raise ValueError(f"{what} at least {least} and finite")
+
+
+def check_share(estimator: Any, name: str) -> None:
+    """Check that a parameter is a number from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and what it is.
+    """
+    check_number(estimator, name, 0.0)
+    value = getattr(estimator, name)
+    if value > 1:
+        raise ValueError(f"{type(estimator).__name__}({name}={value!r}): {name} must be at most 1")
+
+
+def check_numbers(estimator: Any, name: str, least: float, most: float = float("inf")) -> None:
+    """Check that a parameter is a number, or a few of them, within limits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter and what it is.
+    """
+    value = getattr(estimator, name)
+    what = f"{type(estimator).__name__}({name}={value!r}): {name} must be numbers"
+    try:
+        numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise TypeError(what) from None
+    if numbers.size == 0:
+        raise ValueError(f"{what}, at least one")
+    if not ((numbers >= least) & (numbers <= most)).all():
+        limits = f"of at least {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{what} {limits}")
 
 
 def check_positive(estimator: Any, name: str) -> None:

@@ -393,6 +393,8 @@ def _count(name: str, size: Any, n_rows: int) -> int | None:
 
 
 def _listed(pairs: Sequence[tuple[Array, Array]], n_rows: int) -> ListedSplits:
+    if not pairs:
+        raise ValueError("cv yields no split: give at least one pair of training and test rows")
     table = np.full((len(pairs), n_rows), NEITHER, dtype=np.int8)
     for sides, (train, test) in zip(table, pairs, strict=True):
         sides[train] = TRAIN

@@ -357,7 +357,7 @@ FOLDS = [
         row_counts=("rows", "keys", "X", "y", "weights"),
         view=sample_view,
     ),
-    FoldRow("labels", LABEL_WEIGHTS, with_y=True),
+    FoldRow("labels", LABEL_WEIGHTS, with_y=True, row_counts=("rows", "idle")),
     FoldRow("first non-finite value", FIRST_NONFINITE, ask=True, with_y=True, weighted=False),
     FoldRow(
         "first target outside",

@@ -1,6 +1,7 @@
 """What bad input gets: an error that names what, where and what to do; the estimator unchanged."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,28 @@ import scipy.sparse as sp
 import flowml
 from flowml.linear_model import (
     ElasticNet,
+    ElasticNetCV,
     GammaRegressor,
     GeneralizedLinearRegressor,
+    HuberRegressor,
+    Lasso,
+    LassoCV,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
     RidgeClassifier,
+    RidgeCV,
     SGDClassifier,
+    SGDRegressor,
+    TweedieRegressor,
 )
 from flowml.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from flowml.multiclass import OneVsRestClassifier
 from flowml.preprocessing import MinMaxScaler, StandardScaler
-from flowml.svm import LinearSVC
+from flowml.svm import LinearSVC, LinearSVR
 
 N, P, BLOCK = 60, 3, 20
 
@@ -292,12 +303,31 @@ def test_empty_single_and_uneven_blocks_are_not_bad_input(
 
 CLASSIFIERS = {
     "LogisticRegression": LogisticRegression,
+    "LogisticRegressionCV": lambda: LogisticRegressionCV(Cs=[1.0], cv=2),
     "RidgeClassifier": RidgeClassifier,
     "SGDClassifier": lambda: SGDClassifier(max_iter=100),
     "LinearSVC": LinearSVC,
     "LinearSVC, hinge": lambda: LinearSVC(loss="hinge"),
     "OneVsRestClassifier": lambda: OneVsRestClassifier(LogisticRegression()),
 }
+REGRESSORS = {
+    "LinearRegression": LinearRegression,
+    "Ridge": Ridge,
+    "RidgeCV": RidgeCV,
+    "Lasso": Lasso,
+    "ElasticNet": ElasticNet,
+    "ElasticNetCV": lambda: ElasticNetCV(cv=2),
+    "LassoCV": lambda: LassoCV(cv=2),
+    "PoissonRegressor": PoissonRegressor,
+    "GammaRegressor": GammaRegressor,
+    "TweedieRegressor": lambda: TweedieRegressor(power=1.5),
+    "HuberRegressor": HuberRegressor,
+    "QuantileRegressor": QuantileRegressor,
+    "GeneralizedLinearRegressor": GeneralizedLinearRegressor,
+    "SGDRegressor": lambda: SGDRegressor(max_iter=100),
+    "LinearSVR": LinearSVR,
+}
+ALL = CLASSIFIERS | REGRESSORS
 KINDS = ["dense", "CSR", "categorical", "one block", "many blocks", "uneven and empty blocks"]
 CUTS = {
     "one block": (N,),
@@ -319,6 +349,12 @@ def rows_of(kind: str, *more: np.ndarray) -> list[Any]:
         "categorical": pd.DataFrame({"a": X[:, 0], "b": labels}),
     }
     return [inputs[kind], *more]
+
+
+def three_labels() -> np.ndarray:
+    labels = labels_of()
+    labels[::4] = "maybe"
+    return labels
 
 
 def labels_of() -> np.ndarray:
@@ -354,11 +390,27 @@ def test_weights_that_silence_a_class_are_named(name: str, kind: str) -> None:
         CLASSIFIERS[name]().fit(X, y, sample_weight=weight)
 
 
+@kinds
+@classifiers
+def test_weights_that_silence_one_of_three_classes_are_named(name: str, kind: str) -> None:
+    labels = three_labels()
+    X, y, weight = rows_of(kind, labels, (labels != "maybe").astype(float))
+    with pytest.raises(ValueError, match="sample_weight is 0 in every row of class 'maybe', so"):
+        CLASSIFIERS[name]().fit(X, y, sample_weight=weight)
+
+
+def test_a_batch_of_many_may_lack_a_class() -> None:
+    labels = three_labels()
+    X, y, weight = rows_of("dense", labels, (labels != "maybe").astype(float))
+    model = SGDClassifier().partial_fit(X, y, classes=np.unique(labels), sample_weight=weight)
+    assert model.classes_.tolist() == ["maybe", "no", "yes"]
+
+
 @pytest.mark.parametrize("model", [LogisticRegression(), RidgeClassifier(), LinearSVC()])
-@pytest.mark.parametrize("weight", [0.0, -1.0, np.inf])
+@pytest.mark.parametrize("weight", ["much", 0.0, -1.0, np.inf])
 def test_class_weights_that_silence_a_class_are_named(model: Any, weight: float) -> None:
     X, y = rows_of("dense", labels_of())
-    with pytest.raises(ValueError, match=r"the weight of 'no' is .*, but must be above 0"):
+    with pytest.raises(ValueError, match=r"the weight of 'no' is .*, but must be a number above 0"):
         model.set_params(class_weight={"no": weight}).fit(X, y)
 
 
@@ -458,3 +510,210 @@ def test_a_label_of_a_categorical_column_that_fit_never_saw_is_named() -> None:
     for use in (model.predict, model.predict_proba, lambda X: model.score(X, y)):
         with pytest.raises(ValueError, match="sideways"):
             use(other)
+
+
+# --- every linear model, in memory and lazily ----------------------------------------------------
+
+
+def changed(values: np.ndarray, place: Any, value: Any) -> np.ndarray:
+    """Return a copy with another value in one place."""
+    values = values.astype(float)
+    values[place] = value
+    return values
+
+
+def numbers_of(y: np.ndarray) -> np.ndarray:
+    """Return labels, or the target, as numbers."""
+    return (y == "yes").astype(float) if y.dtype.kind == "U" else y
+
+
+OVERFLOW = "columns that overflow"
+Fit = tuple[np.ndarray, Any, Any]
+BROKEN: dict[str, tuple[Callable[[np.ndarray, np.ndarray, np.ndarray], Fit], str, str]] = {
+    "a NaN in X": (
+        lambda X, y, w: (changed(X, (25, 1), np.nan), y, w),
+        "X contains NaN: block 0, row 25 of the block, column 1",
+        "X contains NaN: block 1, row 5 of the block, column 1",
+    ),
+    "infinity in X": (
+        lambda X, y, w: (changed(X, (25, 1), np.inf), y, w),
+        "X contains infinity: block 0, row 25 of the block, column 1",
+        "X contains infinity: block 1, row 5 of the block, column 1",
+    ),
+    "a NaN in y": (
+        lambda X, y, w: (X, changed(numbers_of(y), 25, np.nan), w),
+        "y contains NaN: row 25",
+        "y contains NaN: block 1, row 5",
+    ),
+    "a NaN in the weights": (
+        lambda X, y, w: (X, y, changed(w, 25, np.nan)),
+        "sample_weight contains NaN: row 25",
+        "sample_weight contains NaN: block 1, row 5",
+    ),
+    "a negative weight": (
+        lambda X, y, w: (X, y, changed(w, 25, -1.0)),
+        "negative weight: -1.0 in row 25",
+        "negative weight: -1.0 in block 1, row 5",
+    ),
+    "weights of zero": (lambda X, y, w: (X, y, 0 * w), "nothing to fit", "nothing to fit"),
+    "two columns of weights": (
+        lambda X, y, w: (X, y, np.column_stack([w, w])),
+        "sample_weight must be 1D",
+        "sample_weight must be 1D",
+    ),
+    "too few targets": (lambda X, y, w: (X, y[:-1], w), "60.*59", "X has 60 rows and y has 59"),
+    "too few weights": (
+        lambda X, y, w: (X, y, w[:-1]),
+        "60.*59",
+        "X has 60 rows and sample_weight has 59",
+    ),
+    "no target": (lambda X, y, w: (X, None, w), "requires y", "requires y"),
+    "no rows": (lambda X, y, w: (X[:0], y[:0], None), "0 sample", "0 rows: there is nothing"),
+    "no columns": (lambda X, y, w: (X[:, :0], y, w), "0 feature", "0 feature"),
+    OVERFLOW: (
+        lambda X, y, w: (X * 1e200, y, w),
+        "overflow float64: scale the columns down",
+        "overflow float64: scale the columns down",
+    ),
+    "text": (lambda X, y, w: (X.astype(str).astype("U1"), y, w), "could not convert", "dtype <U1"),
+}
+TAKES_LARGE = {"QuantileRegressor", "LinearSVR", "LinearSVC, hinge", "RidgeCV"}
+"""Those that square no column."""
+
+
+def target_for(name: str) -> np.ndarray:
+    return labels_of() if name in CLASSIFIERS else np.exp(0.1 * data()[1])
+
+
+def lazily(*arrays: Any) -> list[Any]:
+    return [None if a is None else da.from_array(a, chunks=(BLOCK, *a.shape[1:])) for a in arrays]
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["in memory", "lazy"])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [pair for pair in product(ALL, BROKEN) if pair not in product(TAKES_LARGE, [OVERFLOW])],
+)
+def test_every_linear_model_names_what_is_broken(name: str, case: str, lazy: bool) -> None:
+    breaking, here, lazy_words = BROKEN[case]
+    X, y, weight = breaking(data()[0], target_for(name), np.ones(N))
+    if lazy:
+        X, y, weight = lazily(X, y, weight)
+    model = ALL[name]()
+    before = dict(vars(model))
+    with pytest.raises((ValueError, TypeError), match=lazy_words if lazy else here):
+        model.fit(X, y, sample_weight=weight)
+    assert vars(model) == before
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("lazy", [False, True], ids=["in memory", "lazy"])
+@pytest.mark.parametrize("name", ALL)
+def test_every_linear_model_names_what_it_cannot_score(name: str, lazy: bool) -> None:
+    X, y, weight = data()[0], target_for(name), np.ones(N)
+    model = ALL[name]().fit(X, y)
+    make = lazily if lazy else lambda *arrays: list(arrays)
+    for arrays, words in (
+        ((X, None, None), "without y|requires y"),
+        ((X, y[:-1], None), "59.*60|60.*59"),
+        ((X, y, 0 * weight), "there is nothing to"),
+        ((X, y, -weight), "negative weight"),
+        ((X[:, :2], y, None), "X has 2 features, but .* is expecting 3 features"),
+    ):
+        rows, target, weights = make(*arrays)
+        with pytest.raises(ValueError, match=words):
+            model.score(rows, target, sample_weight=weights)
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["in memory", "lazy"])
+@classifiers
+def test_fractions_and_mixtures_are_no_labels(name: str, lazy: bool) -> None:
+    X, y = data()
+    mixed = np.array(["yes", 1] * (N // 2), dtype=object)
+    if name == "LogisticRegressionCV" and lazy:  # whose splits come first, and need two of a kind
+        y = np.where(y > 4, 0.5, 1.5)
+    for target, error, words in (
+        (y, ValueError, "Unknown label type: continuous"),
+        (mixed, TypeError, "neither all text nor all numbers"),
+    ):
+        rows = lazily(X, target) if lazy else [X, target]
+        with pytest.raises(error, match=words):
+            CLASSIFIERS[name]().fit(*rows)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_column_in_memory_that_is_not_numeric_is_named(name: str) -> None:
+    for column in (["text"] * N, pd.Timestamp("2020-01-01"), [{}] * N):
+        rows = frame()[["a", "b"]].assign(c=column)
+        with pytest.raises(TypeError, match=r"column 'c' has dtype .*, not real numbers"):
+            ALL[name]().fit(rows, target_for(name))
+    numbers = frame()[["a", "b"]].astype(object)
+    assert ALL[name]().fit(numbers, target_for(name)).n_features_in_ == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (GeneralizedLinearRegressor(family=1), ValueError, r"\(family=1\): family must be 'gauss"),
+        (GeneralizedLinearRegressor(link=1), ValueError, r"\(link=1\): link must be 'auto'"),
+        (GeneralizedLinearRegressor(alpha="a"), TypeError, r"\(alpha='a'\): alpha must be a num"),
+        (GeneralizedLinearRegressor(l1_ratio=None), TypeError, "l1_ratio must be a number"),
+        (GeneralizedLinearRegressor(lower_bounds="a"), TypeError, "lower_bounds must be numbers"),
+        (GeneralizedLinearRegressor(lower_bounds=np.inf), ValueError, "nothing lies between"),
+        (HuberRegressor(epsilon="a"), TypeError, r"\(epsilon='a'\): epsilon must be a number"),
+        (LogisticRegression(l1_ratio=2.0), ValueError, "l1_ratio must be at most 1"),
+        (SGDClassifier(l1_ratio=2.0), ValueError, "l1_ratio must be at most 1"),
+        (LogisticRegressionCV(Cs=[]), ValueError, r"\(Cs=\[\]\): Cs must be numbers, at least one"),
+        (LogisticRegressionCV(Cs=["a"]), TypeError, r"\(Cs=\['a'\]\): Cs must be numbers"),
+        (
+            LogisticRegressionCV(l1_ratios=[2.0]),
+            ValueError,
+            "l1_ratios must be numbers from 0 to 1",
+        ),
+        (LogisticRegressionCV(scoring=[]), ValueError, r"\[\] is no scorer"),
+        (LogisticRegressionCV(cv=[]), ValueError, "cv yields no split"),
+        (ElasticNetCV(alphas=[]), ValueError, r"\(alphas=\[\]\): alphas must be numbers, at least"),
+        (ElasticNetCV(l1_ratio=[]), ValueError, r"\(l1_ratio=\[\]\): l1_ratio must be numbers"),
+        (LassoCV(eps=0), ValueError, r"\(eps=0\): eps must be above 0"),
+        (OneVsRestClassifier(LogisticRegression), TypeError, "must be an estimator: a classifier"),
+        (OneVsRestClassifier(StandardScaler()), TypeError, "must be an estimator: a classifier"),
+    ],
+    ids=lambda value: repr(value)[:40] if hasattr(value, "fit") else "",
+)
+def test_parameters_of_a_wrong_kind_are_named(model: Any, error: Any, words: str) -> None:
+    X, y = rows_of("dense", (labels_of() == "yes").astype(float))
+    with pytest.raises(error, match=words):
+        model.fit(X, y)
+
+
+def test_offsets_that_are_no_column_are_named() -> None:
+    X, y = rows_of("dense", np.ones(N))
+    model = GeneralizedLinearRegressor(family="poisson")
+    with pytest.raises(ValueError, match="offset contains NaN: row 25"):
+        model.fit(X, y, offset=changed(np.ones(N), 25, np.nan))
+    lazy_X, lazy_y, lazy_offset = lazily(X, y, X)
+    for rows in ((X, y, X), (lazy_X, lazy_y, lazy_offset)):
+        with pytest.raises(ValueError, match="offset must be one column, but has 3"):
+            model.fit(*rows[:2], offset=rows[2])
+    model.fit(X, y, offset=0.1 * X[:, 0])
+    for rows in (X, lazy_X):
+        with pytest.raises(ValueError, match="X has 60 rows and offset has 7"):
+            model.predict(rows, offset=np.ones(7))
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["in memory", "lazy"])
+@pytest.mark.parametrize("kind", ["HC1", "cluster"])
+def test_summaries_name_labels_that_fit_never_saw(kind: str, lazy: bool) -> None:
+    X, y, other = data()[0], labels_of(), three_labels()
+    model = LogisticRegression(C=np.inf).fit(X, y)
+    groups = np.arange(N) % 7 if kind == "cluster" else None
+    expected = model.summary(X, y, cov_type=kind, groups=groups).coefficients
+    if lazy:
+        X, y, other, groups = lazily(X, y, other, groups)
+        found = model.summary(X, y, cov_type=kind, groups=groups).coefficients
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    with pytest.raises(ValueError, match="the label 'maybe', which fit hasn't seen: it knows no"):
+        model.summary(X, other, cov_type=kind, groups=groups)
+    if lazy and kind == "HC1":
+        with pytest.raises(ValueError, match="nothing to measure"):
+            model.summary(X, y, cov_type=kind, sample_weight=da.zeros(N, chunks=BLOCK))

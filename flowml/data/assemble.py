@@ -130,5 +130,9 @@ def to_weight(weight: Any, index: int) -> Array:
     """
     values = np.ascontiguousarray(to_floats(weight)).reshape(-1)
     if len(values) and values.min() < 0:
-        raise ValueError(f"sample_weight holds a negative weight in block {index}")
+        row = int(np.argmin(values))
+        raise ValueError(
+            f"sample_weight holds a negative weight: {values[row]} in block {index}, row {row} of "
+            "the block"
+        )
     return values

@@ -59,8 +59,12 @@ def two_columns(X: Any, y: Any, column: Any, name: str) -> Any:
     Raises
     ------
     ValueError
-        If row counts or numbers of chunks differ; where they are unknown, when it is computed.
+        If one is more than a column, or row counts or numbers of chunks differ; where they are
+        unknown, when it is computed.
     """
+    for values, label in ((y, "y"), (column, name)):
+        if np.ndim(values) > 1 and values.shape[1] != 1:
+            raise ValueError(f"{label} must be one column, but has {values.shape[1]}")
     X, y, column = optimized(X, y, column)
     first, second = (
         as_array(aligned(values, X, label)) for values, label in ((y, "y"), (column, name))

@@ -153,6 +153,8 @@ def describe(X: Any, y: Any = None, weight: Any = None) -> Schema:
     _check_numeric(X, "X", places)
     if weight is not None:
         _check_numeric(weight, "sample_weight")
+        if weight.ndim > 1 and weight.shape[1] != 1:
+            raise ValueError(f"sample_weight must be 1D, but has {weight.shape[1]} columns")
     narrow = bool(dtypes) and all(dtype == np.float32 for dtype in dtypes)
     is_1d = y is None or y.ndim == 1
     return Schema(

@@ -4,7 +4,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_any_real_numeric_dtype, is_bool_dtype, is_string_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_any_real_numeric_dtype,
+    is_bool_dtype,
+    is_string_dtype,
+)
 
 from flowml.kernels.rows import Array
 
@@ -64,8 +69,18 @@ def to_labels(values: Any, block: int) -> Array:
 
 
 def fixed_width(labels: Any) -> Array:
-    """Return labels as numbers, or as strings of a fixed width."""
+    """Return labels as numbers, or as strings of a fixed width.
+
+    Raises
+    ------
+    TypeError
+        If some are text and some are not: as text 1 and "1" would be one.
+    """
     values = np.asarray(labels)
+    if values.dtype == object and infer_dtype(values, skipna=True).startswith("mixed"):
+        raise TypeError(
+            "y's labels are neither all text nor all numbers: make them one or the other"
+        )
     return values if values.dtype.kind in "biufU" else values.astype(object).astype(str)
 
 

@@ -38,7 +38,15 @@ def deviance_fold(family: Family, link: Link) -> Fold:
 
 
 def d_squared(summary: Deviance) -> float:
-    """Return the share of the deviance that is explained; of a constant target 1 or 0."""
+    """Return the share of the deviance that is explained; of a constant target 1 or 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no row of a weight above zero.
+    """
+    if summary.weight == 0:
+        raise ValueError("there is nothing to measure: no row, or none of a weight above zero")
     if summary.total == 0:
         return float(summary.left == 0)
     return 1.0 - summary.left / summary.total

@@ -15,7 +15,7 @@ COMPILED = (np.dtype(np.float64), np.dtype(np.int64))
 
 
 class LabelWeights(NamedTuple):
-    """The labels of the rows with a weight above zero.
+    """The labels of the rows with a weight above zero, and those of the others.
 
     Attributes
     ----------
@@ -23,11 +23,22 @@ class LabelWeights(NamedTuple):
         Sorted; where there are more than `MOST_LABELS`, only the first of them.
     weights : ndarray of shape (n_labels,)
     rows : ndarray of shape (n_labels,)
+    idle : ndarray of shape (n_idle,)
+        Labels of rows of weight zero, sorted, and as many of them at most.
     """
 
     labels: Array
     weights: Array
     rows: Array
+    idle: Array = np.empty(0)
+
+    @property
+    def silenced(self) -> Array:
+        """Labels of which no row counts; a NaN is none."""
+        if len(self.idle) == 0:
+            return self.idle
+        found = np.setdiff1d(self.idle, self.labels)
+        return found[found == found]
 
 
 def summarise(ask: None, rows: Rows) -> LabelWeights:
@@ -35,25 +46,35 @@ def summarise(ask: None, rows: Rows) -> LabelWeights:
     summary = LabelWeights(np.empty(0), np.empty(0), np.empty(0))
     for block in rows:
         assert block.y is not None
-        y, weight = block.y, block.weight
+        y, weight, idle = block.y, block.weight, np.empty(0)
         if weight is not None:
-            y, weight = y[weight > 0], weight[weight > 0]
+            counts_at_all = weight > 0
+            idle = numbered(y[~counts_at_all])[0]
+            y, weight = y[counts_at_all], weight[counts_at_all]
         labels, code = numbered(y)
         counts = np.bincount(code, minlength=len(labels)).astype(np.float64)
         weights = np.bincount(code, weights=weight, minlength=len(labels)).astype(np.float64)
-        summary = merge(summary, LabelWeights(labels, weights, counts))
+        summary = merge(summary, LabelWeights(labels, weights, counts, idle))
     return summary
 
 
 def merge(left: LabelWeights, right: LabelWeights) -> LabelWeights:
     """Join the labels of both."""
+    idle = joined(left.idle, right.idle)
     if len(left.labels) == 0 or len(right.labels) == 0:
-        return left if len(right.labels) == 0 else right
+        return (left if len(right.labels) == 0 else right)._replace(idle=idle)
     labels, code = np.unique(np.concatenate([left.labels, right.labels]), return_inverse=True)
     weights = np.bincount(code, weights=np.concatenate([left.weights, right.weights]))
     rows = np.bincount(code, weights=np.concatenate([left.rows, right.rows]))
     most = slice(MOST_LABELS + 1)
-    return LabelWeights(labels[most], weights[most], rows[most])
+    return LabelWeights(labels[most], weights[most], rows[most], idle)
+
+
+def joined(left: Array, right: Array) -> Array:
+    """Join two sorted sets of labels; an empty one may be of another type."""
+    if len(left) == 0 or len(right) == 0:
+        return left if len(right) == 0 else right
+    return np.union1d(left, right)[: MOST_LABELS + 1]
 
 
 def finite(summary: LabelWeights) -> bool:
@@ -63,6 +84,32 @@ def finite(summary: LabelWeights) -> bool:
 
 
 LABEL_WEIGHTS = Fold(summarise, merge, finite=finite)
+
+
+def unknown(y: Array, classes: Array) -> Array:
+    """Return the labels that aren't among the sorted classes.
+
+    Examples
+    --------
+    >>> unknown(np.array(["no", "what"]), np.array(["no", "yes"]))
+    array(['what'], dtype='<U4')
+    """
+    return np.setdiff1d(numbered(y)[0], classes)
+
+
+def check_known(strange: Array, classes: Array) -> None:
+    """Refuse labels that a fit hasn't seen.
+
+    Raises
+    ------
+    ValueError
+        Naming the first of them.
+    """
+    if len(strange):
+        raise ValueError(
+            f"y holds the label {strange.tolist()[0]!r}, which fit hasn't seen: it knows "
+            f"{', '.join(map(str, classes))}"
+        )
 
 
 def encode(y: Array, classes: Array) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from flowml.kernels.fold import Fold
+from flowml.kernels.labels import joined, unknown
 from flowml.kernels.linear_loss import Point, predictor, slice_rows
 from flowml.kernels.one_hot import OneHot
 from flowml.kernels.products import add_pair_products, add_weighted_products
@@ -76,6 +77,8 @@ class ScoreProducts(NamedTuple):
         Empty unless asked for.
     broken : int
         Slices that hold a NaN or infinity.
+    strange : ndarray of shape (n_strange,)
+        Labels in rows of a weight above zero that are none of the target's classes.
     """
 
     rows: float
@@ -86,6 +89,7 @@ class ScoreProducts(NamedTuple):
     products: Array
     groups: Groups
     broken: int
+    strange: Array
 
 
 def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
@@ -93,11 +97,15 @@ def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
     point = ask.point
     outputs, size = point.loss.n_outputs, len(point.center) + 1
     count, total, value, pearson, broken = 0.0, 0.0, 0.0, 0.0, 0
+    strange = np.empty(0)
     curvature, products = np.zeros((2, outputs * size, outputs * size))
     groups = _groups(ask, rows, outputs * size)
     for part in slices(rows, slice_rows(rows)):
         labels, part = _read(ask, part)
         X, (y, weight) = point.columns(part.X), point.target.read(part)
+        if point.target.classes is not None:
+            assert part.y is not None
+            strange = joined(strange, unknown(part.y[weight > 0], point.target.classes))
         eta = predictor(point, X, part)
         broken += not np.isfinite(eta.sum() + weight.sum() + y.sum() + labels.sum())
         derivatives = _derivatives(ask, y, eta[:, 0] if outputs == 1 else eta)
@@ -116,7 +124,8 @@ def summarise(ask: ScoreAsk, rows: Rows) -> ScoreProducts:
             _add_by_group(X, slope, labels, groups, point.center)
         else:
             _add(X, slope[:, 0] ** 2 if outputs == 1 else _pairs(slope), point.center, products)
-    return ScoreProducts(count, total, value, pearson, curvature, products, groups, broken)
+    sums = count, total, value, pearson, curvature, products, groups, broken
+    return ScoreProducts(*sums, strange)
 
 
 def merge(left: ScoreProducts, right: ScoreProducts) -> ScoreProducts:
@@ -130,6 +139,7 @@ def merge(left: ScoreProducts, right: ScoreProducts) -> ScoreProducts:
         left.products + right.products,
         _join(left.groups, right.groups),
         left.broken + right.broken,
+        joined(left.strange, right.strange),
     )
 
 

@@ -92,7 +92,15 @@ SQUARED_ERROR = Fold(summarise, merge)
 
 
 def r_squared(summary: SquaredError) -> Array:
-    """Return each target's R²: 1 where a constant target is met exactly, 0 where it isn't."""
+    """Return each target's R²: 1 where a constant target is met exactly, 0 where it isn't.
+
+    Raises
+    ------
+    ValueError
+        If there is no row of a weight above zero.
+    """
+    if summary.weight == 0:
+        raise ValueError("there is nothing to measure: no row, or none of a weight above zero")
     constant = summary.total == 0
     ratio = summary.error / np.where(constant, 1.0, summary.total)
     return np.where(constant, (summary.error == 0).astype(np.float64), 1.0 - ratio)

@@ -22,7 +22,7 @@ from flowml.linear_model.minimising import Minimum
 from flowml.linear_model.survey import Survey
 from flowml.losses.loss import Loss
 from flowml.losses.squared import SquaredLoss
-from flowml.parameters import check_flags, check_number
+from flowml.parameters import check_flags, check_number, check_share
 from flowml.penalties.elastic_net import ElasticNet as ElasticNetPenalty
 from flowml.solvers.gram_path import Descent, elastic_net_path
 from flowml.solvers.one_pass import OnePass
@@ -210,12 +210,9 @@ class ElasticNet(LinearRegressor):
         return [*super()._stages(schema), Stage("duality gap", LOSS_GRADIENT, end, 1, 0)]
 
     def _check(self, dataset: Dataset) -> None:
-        name = type(self).__name__
         check_flags(self, "positive")
         check_number(self, "alpha", 0.0)
-        check_number(self, "l1_ratio", 0.0)
-        if self.l1_ratio > 1:
-            raise ValueError(f"{name}(l1_ratio={self.l1_ratio!r}): l1_ratio must be at most 1")
+        check_share(self, "l1_ratio")
         super()._check(dataset)
 
 

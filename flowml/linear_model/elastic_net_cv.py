@@ -15,7 +15,13 @@ from flowml.kernels.gram import GRAM, SLICE_ROWS
 from flowml.kernels.rows import Array
 from flowml.kernels.strata import STRATUM_COUNTS
 from flowml.linear_model.linear_output import LinearOutput
-from flowml.parameters import check_flags, check_integer, check_number
+from flowml.parameters import (
+    check_flags,
+    check_integer,
+    check_number,
+    check_numbers,
+    check_positive,
+)
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.gram_path import (
     Descent,
@@ -150,17 +156,15 @@ class PathCV(LinearOutput):
 
     def _check(self, dataset: Dataset) -> None:
         check_flags(self, "fit_intercept", "positive")
-        check_number(self, "eps", 0.0)
+        check_positive(self, "eps")
         check_number(self, "tol", 0.0)
         check_integer(self, "max_iter", 1)
         name = type(self).__name__
         if not np.ndim(self.alphas):
             check_integer(self, "alphas", 1)
-        elif not np.all(np.asarray(self.alphas, dtype=np.float64) >= 0):
-            raise ValueError(f"{name}(alphas={self.alphas!r}): alphas must be at least 0")
+        else:
+            check_numbers(self, "alphas", 0.0)
         ratios = np.atleast_1d(np.asarray(self._l1_ratios(), dtype=np.float64))
-        if not ((ratios >= 0) & (ratios <= 1)).all():
-            raise ValueError(f"{name}: l1_ratio must be from 0 to 1, got {self._l1_ratios()!r}")
         if not np.ndim(self.alphas) and (ratios == 0).any():
             raise ValueError(
                 f"{name}: with l1_ratio=0 every penalty leaves coefficients, so that a grid of "
@@ -274,6 +278,10 @@ class ElasticNetCV(PathCV):
 
     def _l1_ratios(self) -> Any:
         return self.l1_ratio
+
+    def _check(self, dataset: Dataset) -> None:
+        check_numbers(self, "l1_ratio", 0.0, 1.0)
+        super()._check(dataset)
 
 
 def path_errors(grams: SplitGrams, alphas: Array, ratios: Array, descent: Descent) -> PathErrors:

@@ -1,6 +1,6 @@
 """Generalised linear regression: any family, any link, elastic net, offsets and bounds."""
 
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -15,7 +15,7 @@ from flowml.linear_model.offsets import adopt_beside, named_column, offset_of, s
 from flowml.linear_model.survey import Survey
 from flowml.losses.families import FAMILIES, Family, Tweedie, family_of_power
 from flowml.losses.links import LINKS, Link
-from flowml.parameters import check_number
+from flowml.parameters import check_number, check_share
 from flowml.penalties.elastic_net import ElasticNet
 
 
@@ -234,23 +234,24 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
         return offset_of(schema)
 
     def _family(self) -> Family:
-        if not isinstance(self.family, str):
-            family = self.family
+        family: Any = self.family
+        if hasattr(family, "unit_deviance"):
             return family_of_power(family.power) if isinstance(family, Tweedie) else family
-        if self.family not in FAMILIES:
+        if not isinstance(family, str) or family not in FAMILIES:
             names = ", ".join(map(repr, FAMILIES))
             raise ValueError(
                 f"GeneralizedLinearRegressor(family={self.family!r}): family must be {names}, or "
                 "an object of flowml.losses.families"
             )
-        return FAMILIES[self.family]
+        return FAMILIES[family]
 
     def _link(self) -> Link:
-        if not isinstance(self.link, str):
-            return self.link
+        link: Any = self.link
+        if hasattr(link, "inverse"):
+            return cast(Link, link)
         if self.link == "auto":
             return self._family().usual
-        if self.link not in LINKS:
+        if not isinstance(self.link, str) or self.link not in LINKS:
             names = ", ".join(map(repr, LINKS))
             raise ValueError(
                 f"GeneralizedLinearRegressor(link={self.link!r}): link must be 'auto', {names}, or "
@@ -265,9 +266,15 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
 
     def _bounds(self) -> tuple[Array, Array]:
         """Return the bounds, each one number or one for each feature."""
-        lower = -np.inf if self.lower_bounds is None else self.lower_bounds
-        upper = np.inf if self.upper_bounds is None else self.upper_bounds
-        return np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+        found = []
+        for name, nothing in (("lower_bounds", -np.inf), ("upper_bounds", np.inf)):
+            value = getattr(self, name)
+            try:
+                found.append(np.asarray(nothing if value is None else value, dtype=np.float64))
+            except (TypeError, ValueError):
+                what = f"GeneralizedLinearRegressor({name}={value!r})"
+                raise TypeError(f"{what}: {name} must be numbers, or None") from None
+        return found[0], found[1]
 
     @property
     def _has_kinks(self) -> bool:
@@ -275,14 +282,10 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
         return bounded or self.alpha * self.l1_ratio > 0
 
     def _check(self, dataset: Dataset) -> None:
-        super()._check(dataset)
-        check_number(self, "l1_ratio", 0.0)
-        if self.l1_ratio > 1:
-            raise ValueError(
-                f"GeneralizedLinearRegressor(l1_ratio={self.l1_ratio!r}): l1_ratio must be at "
-                "most 1"
-            )
+        check_number(self, "alpha", 0.0)
+        check_share(self, "l1_ratio")
         self._check_bounds(dataset.schema)
+        super()._check(dataset)
 
     def _check_bounds(self, schema: Schema) -> None:
         shapes = [()] if schema.categorical else [(), (schema.n_features,)]
@@ -295,7 +298,7 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
                 )
                 raise ValueError(f"{name} has the shape {bound.shape}: {where}")
         lower, upper = np.broadcast_arrays(*self._bounds())
-        if (wrong := ~(lower <= upper)).any():
+        if (wrong := ~(lower <= upper) | (lower == np.inf) | (upper == -np.inf)).any():
             place = int(np.argmax(wrong))
             raise ValueError(
                 f"lower_bounds is {lower.flat[place]:g} and upper_bounds {upper.flat[place]:g} for "

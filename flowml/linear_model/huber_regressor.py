@@ -210,8 +210,8 @@ class HuberRegressor(LinearOutput, WithKinks):
         return np.concatenate([outlying(block) for block in blocks])
 
     def _check(self, dataset: Dataset) -> None:
-        super()._check(dataset)
         check_number(self, "epsilon", 1.0)
+        super()._check(dataset)
         check_number(self, "alpha", 0.0)
 
 

@@ -1,6 +1,7 @@
 """Labels out of a linear predictor, and what of labels went into it."""
 
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,11 @@ class LabelOutput(ClassifierMixin, PassEstimator):
                 "label to weight, 'balanced' or None"
             )
         for label, weight in weights.items() if isinstance(weights, dict) else ():
-            if not 0 < weight < np.inf:
+            if not (isinstance(weight, Real) and 0 < float(weight) < np.inf):
                 raise ValueError(
                     f"{type(self).__name__}(class_weight=...): the weight of {label!r} is "
-                    f"{weight!r}, but must be above 0. To leave a class out, leave out its rows"
+                    f"{weight!r}, but must be a number above 0. To leave a class out, leave out "
+                    "its rows"
                 )
 
 
@@ -113,12 +115,30 @@ def label_of(eta: Array, classes: Array) -> Array:
 
 
 def found_classes(estimator: Any, labels: LabelWeights) -> Array:
-    """Return the labels that an estimator is to tell apart, of which there must be two."""
+    """Return the labels that an estimator is to tell apart.
+
+    Raises
+    ------
+    ValueError
+        If there aren't two, they are no labels but fractions, or weights of zero leave a class
+        without a row that counts.
+    """
     if len(labels.labels) == 0:
         raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+    if labels.labels.dtype.kind == "f" and (labels.labels % 1 != 0).any():
+        raise ValueError(
+            "Unknown label type: continuous. y holds numbers such as "
+            f"{labels.labels[labels.labels % 1 != 0][0]:g}: a classifier needs labels, whole "
+            "numbers or text. Bin the target, or take a regressor"
+        )
     if len(labels.labels) == 1:
         raise ValueError(
             f"y holds one class only, {labels.labels.tolist()[0]!r} (rows of weight zero don't "
             f"count): {type(estimator).__name__} needs at least 2 classes"
+        )
+    if len(labels.silenced):
+        raise ValueError(
+            f"sample_weight is 0 in every row of class {labels.silenced.tolist()[0]!r}, so that "
+            f"{type(estimator).__name__} can't learn it: to leave a class out, leave out its rows"
         )
     return labels.labels

@@ -17,7 +17,7 @@ from flowml.linear_model.survey import Survey
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
-from flowml.parameters import check_number
+from flowml.parameters import check_share
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.prediction import apply_by_class
 
@@ -154,7 +154,7 @@ class LogisticRegression(GlmSummary, LinearClassifier):
         super()._check(dataset)
         if not (isinstance(self.C, float | int) and self.C > 0):
             raise ValueError(f"LogisticRegression(C={self.C!r}): C must be a number above 0")
-        check_number(self, "l1_ratio", 0.0)
+        check_share(self, "l1_ratio")
 
 
 def probabilities(coef: Array, intercept: Array, X: Any) -> Array:

@@ -33,7 +33,7 @@ from flowml.linear_model.summary import LinearSummary
 from flowml.linear_model.survey import Survey, sample_seed
 from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
-from flowml.parameters import check_flags, check_integer
+from flowml.parameters import check_flags, check_integer, check_numbers
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.chords import Chords, ChordsState
 from flowml.solvers.chords import Fit as ChordFit
@@ -488,6 +488,9 @@ class LogisticRegressionCV(LogisticRegression):
     def _check(self, dataset: Dataset) -> None:
         if np.ndim(self.Cs) == 0:
             check_integer(self, "Cs", 1)
+        else:
+            check_numbers(self, "Cs", 0.0)
+        check_numbers(self, "l1_ratios", 0.0, 1.0)
         if self.scoring is not None:
             get_scorer(self.scoring)
         check_flags(self, "refit")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flowml.data.adopt import adopt_lazy, is_lazy
+from flowml.data.dask_collections import aligned
 from flowml.data.dataset import Dataset
 from flowml.data.map_rows import map_blocks
 from flowml.estimator import validate_schema
@@ -65,7 +66,7 @@ def predict_with_offset(
     """
     function = partial(linear, *parameters)
     if is_lazy(X):
-        dataset = X if column is None else adopt_lazy(X, column.values)
+        dataset = X if column is None else _beside(X, column)
         offset = column_of(model, X) if column is None else Offset(0, column.kind == EXPOSURE)
         return _lazy_means(model, dataset, function, offset, link)
     assert column is not None
@@ -74,6 +75,12 @@ def predict_with_offset(
     added = np.log(values) if column.kind == EXPOSURE else values
     means = link.inverse(np.asarray(eta) + added)
     return pd.Series(means, index=eta.index) if isinstance(eta, pd.Series) else means
+
+
+def _beside(X: Any, column: Column) -> Dataset:
+    """Return the rows with the column in the place of a target."""
+    values = column.values
+    return adopt_lazy(X, values if isinstance(X, Dataset) else aligned(values, X, column.kind))
 
 
 def _lazy_means(model: Any, dataset: Dataset, function: Any, offset: Offset, link: Link) -> Any:

@@ -11,7 +11,7 @@ from flowml.data.adopt import is_lazy
 from flowml.data.beside import beside_target, two_columns
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
-from flowml.estimator import adopt
+from flowml.estimator import adopt, refuse_nonfinite
 from flowml.kernels.linear_loss import Offset
 from flowml.kernels.rows import Array
 
@@ -176,9 +176,11 @@ def check_column(column: Column, n_rows: int) -> Array:
     ValueError
         If its length isn't that of the rows, or a value is NaN or infinite.
     """
-    values = check_array(
-        column.values, ensure_2d=False, dtype=np.float64, input_name=column.kind
-    ).reshape(-1)
+    refuse_nonfinite(column.values, column.kind)
+    values = check_array(column.values, ensure_2d=False, dtype=np.float64, input_name=column.kind)
+    if values.ndim > 1 and values.shape[1] != 1:
+        raise ValueError(f"{column.kind} must be one column, but has {values.shape[1]}")
+    values = values.reshape(-1)
     if len(values) != n_rows:
         raise ValueError(
             f"X has {n_rows} rows and {column.kind} has {len(values)}: they must be the same"

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from flowml.data.adopt import is_lazy
-from flowml.data.beside import beside_target, two_columns
+from flowml.data.beside import as_array, beside_target, two_columns
+from flowml.data.dask_collections import aligned
 from flowml.data.dataset import Dataset, Part
+from flowml.data.labels import fixed_width
 from flowml.drive.one_summary import one_summary
 from flowml.estimator import PassEstimator, adopt
+from flowml.kernels.labels import check_known, encode, unknown
 from flowml.kernels.linear_loss import Point
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.score_products import SCORE_PRODUCTS, ScoreAsk, ScoreProducts
@@ -76,6 +79,10 @@ def score_products(
     dataset, point, group = _with_groups(estimator, point, *rows)
     ask = ScoreAsk(point, root, power, group, target, kind != NONROBUST)
     summary: ScoreProducts = one_summary(dataset, SCORE_PRODUCTS, ask)
+    if point.target.classes is not None:
+        check_known(summary.strange, point.target.classes)
+    if summary.weight == 0:
+        raise ValueError("there is nothing to measure: no row, or none of a weight above zero")
     if group is not None and len(summary.groups.labels) < 2:
         raise ValueError("groups holds one group only: clustered errors need at least 2")
     return summary
@@ -113,7 +120,15 @@ def _with_groups(
                 f"{', '.join(names)}; read it with target=[..., {groups!r}]"
             )
         return adopt(estimator, X, y, sample_weight, needs, reset=False), point, names.index(groups)
+    classes = point.target.classes
+    if classes is not None:
+        numbers = np.arange(len(classes), dtype=np.float64)
+        coded = point._replace(target=point.target._replace(classes=numbers))
     if is_lazy(X):
+        if classes is not None and y is not None:
+            y = aligned(y, X, "y")
+            y = as_array(y).map_blocks(_coded, classes, dtype=np.float64)
+            point = coded
         both = two_columns(X, y, groups, "groups")
         return adopt(estimator, X, both, sample_weight, needs, reset=False), point, 1
     dataset = estimator._dataset(X, y, sample_weight, reset=False)
@@ -122,11 +137,8 @@ def _with_groups(
         raise ValueError(
             f"X has {dataset.n_rows} rows and groups has {len(codes)}: they must be the same"
         )
-    classes = point.target.classes
     if classes is not None:
-        dataset = _as_codes(dataset, classes)
-        target = point.target._replace(classes=np.arange(len(classes), dtype=np.float64))
-        point = point._replace(target=target)
+        dataset, point = _as_codes(dataset, classes), coded
     return beside_target(dataset, codes, "groups"), point, dataset.schema.n_targets
 
 
@@ -137,10 +149,13 @@ def _as_codes(dataset: Dataset, classes: Array) -> Dataset:
         block = part.source
         assert isinstance(block, Block)
         assert block.y is not None
-        unknown = ~np.isin(block.y, classes)
-        if unknown.any():
-            label = block.y[unknown][0]
-            raise ValueError(f"y holds the label {label!r}, which fit hasn't seen")
-        codes = np.searchsorted(classes, block.y).astype(np.float64)
+        codes = _coded(block.y, classes)
         parts.append(Part(block._replace(y=codes), part.rows, part.nbytes))
     return replace(dataset, parts=tuple(parts))
+
+
+def _coded(y: Any, classes: Array) -> Array:
+    """Return the numbers of labels, beside which a column of numbers can lie."""
+    labels = fixed_width(y)
+    check_known(unknown(labels, classes), classes)
+    return encode(labels, classes)

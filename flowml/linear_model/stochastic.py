@@ -18,7 +18,13 @@ from flowml.linear_model.linear_predictor import LinearPredictor
 from flowml.linear_model.minimising import STAGE, Minimum, Options, without_features
 from flowml.linear_model.survey import SEEDS, Survey, sample_ask
 from flowml.linear_model.survey import STAGE as SURVEY
-from flowml.parameters import check_choice, check_flags, check_integer, check_number
+from flowml.parameters import (
+    check_choice,
+    check_flags,
+    check_integer,
+    check_number,
+    check_share,
+)
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.objective import Objective
 from flowml.solvers.sgd import Schedule, Sgd, longest_step
@@ -122,14 +128,12 @@ class StochasticPredictor(LinearPredictor):
         super()._check(dataset)
         check_flags(self, "shuffle", "average")
         check_number(self, "alpha", 0.0)
-        check_number(self, "l1_ratio", 0.0)
+        check_share(self, "l1_ratio")
         check_number(self, "eta0", 0.0)
         check_number(self, "power_t", 0.0)
         check_integer(self, "n_iter_no_change", 1)
         check_choice(self, "learning_rate", RATES)
         name = type(self).__name__
-        if self.l1_ratio > 1:
-            raise ValueError(f"{name}(l1_ratio={self.l1_ratio!r}): l1_ratio must be at most 1")
         if self.penalty not in PENALTIES:
             allowed = ", ".join(map(repr, PENALTIES))
             raise ValueError(f"{name}(penalty={self.penalty!r}): penalty must be {allowed}")

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import metrics as reference
 
 from flowml.kernels.confusion import CONFUSION, Confusion
+from flowml.kernels.labels import check_known
 from flowml.metrics.metric import PREDICTION, Metric, measure_predictions
 
 NOTHING = "there is nothing to measure: no row, or none of a weight above zero"
@@ -290,12 +291,7 @@ def _replay(function: Callable[..., Any], options: dict[str, Any], confusion: Co
 
 def _known_accuracy(classes: Any, confusion: Confusion) -> float:
     found = confusion.labels[confusion.weights.sum(axis=1) > 0]
-    unknown = found[~np.isin(found, classes)]
-    if len(unknown):
-        raise ValueError(
-            f"y holds the label {unknown.tolist()[0]!r}, which fit hasn't seen: it knows "
-            f"{', '.join(map(str, classes))}"
-        )
+    check_known(found[~np.isin(found, classes)], classes)
     return _share_right(confusion)
 
 

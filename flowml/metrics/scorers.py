@@ -181,7 +181,7 @@ def get_scorer(scoring: str | Scorer) -> Scorer:
     """
     if isinstance(scoring, Scorer):
         return scoring
-    if scoring not in SCORERS:
+    if not isinstance(scoring, str) or scoring not in SCORERS:
         raise ValueError(f"{scoring!r} is no scorer: there are {', '.join(get_scorer_names())}")
     return SCORERS[scoring]
 
@@ -267,6 +267,11 @@ def score_estimator(
     -------
     dict of str to float
 
+    Raises
+    ------
+    ValueError
+        If there is no y.
+
     Examples
     --------
     >>> import numpy as np
@@ -279,6 +284,11 @@ def score_estimator(
     chosen = [get_scorer(scorer) for scorer in scorers]
     if isinstance(X, Dataset):
         y, sample_weight = targets_of(X)
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(
+            f"{name} can't be scored without y: give the labels or targets of the rows"
+        )
     labels = getattr(estimator, "classes_", None)
     groups: dict[str, list[Scorer]] = {}
     for scorer in chosen:

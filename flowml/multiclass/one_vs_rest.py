@@ -27,6 +27,9 @@ from flowml.prediction import RowFunction, apply, apply_by_class
 from flowml.runtimes.blas import one_blas_thread
 from flowml.solvers.one_pass import OnePass
 
+ANSWERS = ("decision_function", "predict_proba", "predict")
+"""What an estimator is asked for, the first that it has."""
+
 
 def _knows_probabilities(model: Any) -> bool:
     return hasattr(model.estimator, "predict_proba")
@@ -247,9 +250,11 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         ]
 
     def _check(self, dataset: Dataset) -> None:
-        if isinstance(self.estimator, str) or not hasattr(self.estimator, "fit"):
+        able = not isinstance(self.estimator, type) and hasattr(self.estimator, "fit")
+        if not able or not any(hasattr(self.estimator, name) for name in ANSWERS):
             raise TypeError(
-                f"OneVsRestClassifier(estimator={self.estimator!r}): estimator must be an estimator"
+                f"OneVsRestClassifier(estimator={self.estimator!r}): estimator must be an "
+                "estimator: a classifier or a regressor, such as LogisticRegression()"
             )
 
     def _stages(self, schema: Schema) -> list[Stage]:

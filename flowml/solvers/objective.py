@@ -140,7 +140,13 @@ class Objective:
         return self.penalty.in_units(self.scale)
 
     def evaluate(self, sums: LossSums, theta: Array) -> Evaluation:
-        """Return value and derivatives at the point that the sums were asked for."""
+        """Return value and derivatives at the point that the sums were asked for.
+
+        Raises
+        ------
+        ValueError
+            If the columns are so large that their squares overflow.
+        """
         units = np.append(self.scale, 1.0)
         gradient = sums.gradient / (sums.weight * units)
         curvature = None
@@ -149,6 +155,10 @@ class Objective:
             curvature = sums.curvature / (sums.weight * every[:, np.newaxis] * every)
         gradient[~self.free] = 0.0
         value = sums.value / sums.weight + self.price.value(theta[:, :-1])
+        if curvature is not None and np.isfinite(value) and not np.isfinite(curvature).all():
+            raise ValueError(
+                "the sums over the rows overflow float64: scale the columns down first"
+            )
         return Evaluation(
             value if np.isfinite(value) else np.inf,
             gradient,
