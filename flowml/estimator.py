@@ -77,7 +77,8 @@ class Needs:
 class PassEstimator(BaseEstimator):
     """An estimator that is trained in passes.
 
-    A subclass gives `needs` and a ``fit`` that runs solvers inside ``with self._training(...)``.
+    A subclass gives `needs` and a ``fit`` that runs solvers inside ``with self._training(...)``;
+    if these are a procedure, ``_learning(schema, n_rows, describe)``, fits of it can share passes.
 
     Attributes
     ----------
@@ -165,6 +166,9 @@ class PassEstimator(BaseEstimator):
 
     def _check(self, dataset: Dataset) -> None:
         """Refuse parameters, or data that doesn't suit them, before anything is read."""
+
+    def _mark_rows(self, dataset: Dataset) -> None:
+        """Set what is said of each training row, after a fit that has shared its passes."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,7 +1,7 @@
 """k-means clustering."""
 
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,25 +19,50 @@ from flowml.cluster.kmeans_start import (
 )
 from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset
+from flowml.data.map_rows import of_rows
 from flowml.data.schema import Schema
+from flowml.drive.procedure import Procedure, Step, follow, together
 from flowml.drive.stage import Stage
-from flowml.drive.training import Training
 from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels import lloyd as lloyd_kernel
 from flowml.kernels import seeding as seeding_kernel
 from flowml.kernels.assignment import ASSIGNMENT, Assignment, AssignmentAsk
 from flowml.kernels.distances import center_distances, common_point, label_rows, slice_rows
-from flowml.kernels.rows import Array
+from flowml.kernels.rows import Array, Block
 from flowml.lazy_output import keeps_lazy_output
+from flowml.metrics.metric import ROWS, Metric
 from flowml.parameters import check_choice, check_integer, check_number
 from flowml.prediction import apply
 from flowml.runtimes.placement import LEAF_ROWS
 from flowml.solvers.lloyd import Lloyd, LloydState, ask_about, check_enough_rows
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
+from flowml.solvers.together import Together
 
 ALGORITHMS = ("auto", "lloyd", "hamerly")
 SEEDS = 1 << 31
+SHARED_BYTES = 16 << 20
+"""The most that a fit keeps beside the rows where it may be one of many."""
+
+
+class Way(NamedTuple):
+    """How runs go over the rows.
+
+    Attributes
+    ----------
+    schema : Schema
+    keep : bool
+        Whether distances to candidates for a start are kept beside the rows.
+    remember : bool
+        Whether bounds are.
+    labels : bool
+        Whether the last pass brings the rows' labels along.
+    """
+
+    schema: Schema
+    keep: bool
+    remember: bool
+    labels: bool
 
 
 class Run(NamedTuple):
@@ -78,7 +103,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
     algorithm : {"auto", "lloyd", "hamerly"}, default="auto"
         "hamerly" (Hamerly 2010, "Making k-means even faster") keeps 20 bytes beside each row, with
         which most rows needn't be compared with every centre; "lloyd" keeps nothing. The result
-        is the same. "auto" keeps them where the rows themselves are kept between passes.
+        is the same. "auto" keeps them where the rows themselves are kept between passes; in a
+        search, where each fit has its own, for up to 800,000 rows.
 
     Attributes
     ----------
@@ -154,13 +180,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
             (block and column are named), or a parameter is out of range.
         """
         with self._training(X, None, sample_weight) as session:
-            run = self._best_run(X, session)
-            self.cluster_centers_ = run.centers
-            self._n_features_out = len(run.centers)
-            self.inertia_ = run.assignment.inertia
-            self.n_iter_ = run.n_iter
-            self.labels_ = self.predict(X) if is_lazy(X) else run.assignment.labels
-            self._warn_if_few(run)
+            schema, keep = session.runtime.dataset.schema, session.runtime.placement.keep
+            way = self._way(schema, keep, labels=not is_lazy(X))
+            best = follow(session, self._best_run(self._starts(schema, X), way))
+            self.labels_ = self.predict(X) if is_lazy(X) else best.assignment.labels
         return self
 
     def predict(self, X: Any) -> Any:
@@ -207,8 +230,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         """
         check_is_fitted(self)
         dataset = adopt(self, X, None, sample_weight, self.needs, reset=False)
-        ask = _ask_labels(self.cluster_centers_, dataset.schema.sparse)
-        return -self._summarise(dataset, ASSIGNMENT, ask).inertia
+        metric = self._own_metric(dataset.schema)
+        ((fold, ask),) = metric.sums
+        return float(metric.finish(self._summarise(dataset, fold, ask)))
 
     def to_sklearn(self) -> cluster.KMeans:
         """Return a fitted scikit-learn `KMeans` with the same centres."""
@@ -250,42 +274,71 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
         if dataset.n_rows is not None:
             check_enough_rows(dataset.n_rows, self.n_clusters)
 
-    def _best_run(self, X: Any, session: Training) -> Run:
-        """Follow each start to its end and keep the best."""
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
+        """Learn on passes that other fits may share, each of which keeps bounds of its own."""
+        small = n_rows is not None and n_rows * lloyd_kernel.MEMORY_PER_ROW <= SHARED_BYTES
+        yield from self._best_run(self._starts(schema), self._way(schema, small, labels=False))
+
+    def _way(self, schema: Schema, keep: bool, labels: bool) -> Way:
+        remember = keep if self.algorithm == "auto" else self.algorithm == "hamerly"
+        return Way(schema, keep, remember, labels)
+
+    def _starts(self, schema: Schema, X: Any = None) -> list[Array | int]:
+        """Return for each run the centres to start from, or the seed by which they are drawn."""
         random = check_random_state(self.random_state)
-        n_runs = count_runs(self.init, self.n_init)
-        best: Run | None = None
-        for number in range(n_runs):
-            suffix = "" if n_runs == 1 else f" {number + 1}"
-            run = self._run(X, session, random, suffix)
-            if best is None or run.assignment.inertia < best.assignment.inertia:
-                best = run
-        assert best is not None
+        runs = range(count_runs(self.init, self.n_init))
+        if isinstance(self.init, str):
+            return [int(random.randint(SEEDS)) for _ in runs]
+        if callable(self.init) and X is None:
+            raise ValueError(
+                "KMeans: where fits share their passes, init can't be a callable, as no fit has "
+                "its rows at hand: give centres, 'k-means||' or 'k-means++'"
+            )
+        size = (self.n_clusters, schema.n_features)
+        if callable(self.init):
+            options = {"n_clusters": self.n_clusters, "random_state": random}
+            return [given_centers(self.init(X, **options), *size) for _ in runs]
+        return [given_centers(self.init, *size)]
+
+    def _best_run(self, starts: Sequence[Array | int], way: Way) -> Procedure[Run]:
+        """Follow all starts to their ends on the same passes, and take the best."""
+        if len(starts) == 1:
+            runs = [(yield from self._run(starts[0], way))]
+        else:
+            runs = yield from together([self._run(start, way) for start in starts])
+        best = min(runs, key=lambda run: run.assignment.inertia)
+        self.cluster_centers_ = best.centers
+        self._n_features_out = len(best.centers)
+        self.inertia_ = best.assignment.inertia
+        self.n_iter_ = best.n_iter
+        self._warn_if_few(best)
         return best
 
-    def _run(self, X: Any, session: Training, random: Any, suffix: str) -> Run:
-        schema, keep = session.runtime.dataset.schema, session.runtime.placement.keep
-        remember = keep if self.algorithm == "auto" else self.algorithm == "hamerly"
-        start = self._start(X, session, random, suffix)
-        lloyd = Lloyd(start, self.max_iter, float(self.tol), remember, schema.sparse)
-        state: LloydState = session.solve(f"lloyd{suffix}", lloyd)
+    def _run(self, start: Array | int, way: Way) -> Procedure[Run]:
+        schema, remember = way.schema, way.remember
+        if isinstance(start, int):
+            solver = start_solver(self.init, self.n_clusters, schema, start, way.keep)
+            first: Array = (yield Step(self.init, solver)).centers
+        else:
+            first = start
+        lloyd = Lloyd(first, self.max_iter, float(self.tol), remember, schema.sparse)
+        state: LloydState = yield Step("lloyd", lloyd)
         centers = state.centers.astype(schema.dtype)
-        ask = _ask_labels(
-            centers, schema.sparse, start=lloyd.start, remember=remember, labels=not is_lazy(X)
-        )
-        assignment = session.solve(f"assign{suffix}", OnePass(ASSIGNMENT, ask)).summary
+        ask = _ask_labels(centers, schema.sparse, start=first, remember=remember, labels=way.labels)
+        assignment = (yield Step("assign", OnePass(ASSIGNMENT, ask))).summary
         return Run(centers, state.n_iter, assignment)
 
-    def _start(self, X: Any, session: Training, random: Any, suffix: str) -> Array:
-        schema, keep = session.runtime.dataset.schema, session.runtime.placement.keep
-        if isinstance(self.init, str):
-            seed = int(random.randint(SEEDS))
-            solver = start_solver(self.init, self.n_clusters, schema, seed, keep)
-            return session.solve(f"{self.init}{suffix}", solver).centers
-        centers = self.init
-        if callable(centers):
-            centers = centers(X, n_clusters=self.n_clusters, random_state=random)
-        return given_centers(centers, self.n_clusters, schema.n_features)
+    def _mark_rows(self, dataset: Dataset) -> None:
+        """Set the training rows' labels."""
+        labels = partial(_labels_of_block, self.cluster_centers_)
+        self.labels_ = of_rows(dataset, labels, np.empty(0, np.int32))
+
+    def _own_metric(self, schema: Schema) -> Metric:
+        """Return what ``score`` is summed up from."""
+        ask = _ask_labels(self.cluster_centers_, schema.sparse)
+        return Metric(ROWS, ((ASSIGNMENT, ask),), _gain)
 
     def _warn_if_few(self, run: Run) -> None:
         held = int(np.count_nonzero(run.assignment.weights))
@@ -294,33 +347,38 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
                 f"Number of distinct clusters ({held}) found smaller than n_clusters "
                 f"({self.n_clusters}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
 
     def _stages(self, schema: Schema) -> list[Stage]:
         k, p = self.n_clusters, schema.n_features
         runs = count_runs(self.init, self.n_init)
-        centers = np.zeros((k, p))
-        lloyd = Lloyd(centers, self.max_iter, float(self.tol), sparse=schema.sparse)
+        lloyd = Lloyd(np.zeros((k, p)), self.max_iter, float(self.tol), sparse=schema.sparse)
+        assign = OnePass(ASSIGNMENT, _ask_labels(lloyd.start, schema.sparse))
         per_row = 0 if self.algorithm == "lloyd" else lloyd_kernel.MEMORY_PER_ROW
-        sums = 8 * 8 * k * (p + 1)
-        work = slice_rows(k) * (8 * k + 16 * p + 64) + 48 * LEAF_ROWS + sums
-        labels = _ask_labels(centers, schema.sparse)
-        stages = [
-            Stage("lloyd", lloyd.fold, lloyd.ask(lloyd.init()), self.max_iter, work, per_row),
-            Stage("assign", ASSIGNMENT, labels, 1, work, per_row),
+        solvers: list[tuple[str, Solver, int]] = [
+            ("lloyd", lloyd, per_row),
+            ("assign", assign, per_row),
         ]
         if isinstance(self.init, str):
-            solver: Solver = start_solver(self.init, k, schema, 0, True)
-            ask = solver.ask(solver.init())
-            seeding = Stage(
-                self.init, solver.fold, ask, solver.max_passes, work,
-                seeding_kernel.MEMORY_PER_ROW,
-            )  # fmt: skip
-            stages.insert(0, seeding)
-        if runs == 1:
-            return stages
-        return [replace(s, name=f"{s.name} {run + 1}") for run in range(runs) for s in stages]
+            seeding = start_solver(self.init, k, schema, 0, True)
+            solvers.insert(0, (self.init, seeding, seeding_kernel.MEMORY_PER_ROW))
+        sums = 8 * 8 * k * (p + 1)
+        work = slice_rows(k) * (8 * k + 16 * p + 64) + 48 * LEAF_ROWS + sums
+        stages = []
+        for name, solver, held in solvers:
+            every = solver if runs == 1 else Together([solver] * runs)
+            ask = every.ask(every.init())
+            stages.append(Stage(name, every.fold, ask, solver.max_passes, work, runs * held))
+        return stages
+
+
+def _labels_of_block(centers: Array, block: Block) -> Array:
+    return label_rows(block.X, centers)
+
+
+def _gain(assignment: Assignment) -> float:
+    return -assignment.inertia
 
 
 def _ask_labels(

@@ -19,7 +19,7 @@ from flowml.data.block_source import as_argument, load
 from flowml.data.dask_collections import one_chunk_of_columns
 from flowml.data.dataset import Dataset
 from flowml.data.no_rows import no_rows
-from flowml.kernels.rows import Block, Matrix, is_sparse
+from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 
 ChunkFunction = Callable[[Any], Any]
 """Takes a chunk of X (array, CSR or pandas frame, perhaps without rows) and returns an array, or
@@ -90,6 +90,23 @@ def map_blocks(dataset: Dataset, function: Callable[[Block], Any], meta: Any) ->
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=dataset.collections)
     chunks = (rows, *((columns,) for columns in meta.shape[1:]))
     return da.Array(graph, name, chunks=chunks, meta=meta)
+
+
+def of_rows(dataset: Dataset, function: Callable[[Block], Array], meta: Array) -> Any:
+    """Apply a function of rows to all blocks: here where all are here, else as `map_blocks` does.
+
+    Parameters
+    ----------
+    dataset, function, meta : as for `map_blocks`
+
+    Returns
+    -------
+    ndarray or Dask array of shape (n_rows,) or (n_rows, n_columns)
+    """
+    if dataset.is_lazy:
+        return map_blocks(dataset, function, meta)
+    blocks = [part.source for part in dataset.parts if isinstance(part.source, Block)]
+    return np.concatenate([function(block) for block in blocks])
 
 
 def _map_dataset(dataset: Dataset, function: ChunkFunction) -> Any:

@@ -1,5 +1,6 @@
 """The procedure: a fit written as a generator of stages, so that fits can share their passes."""
 
+import itertools
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -10,6 +11,7 @@ from flowml.solvers.solver import Solver, State
 from flowml.solvers.together import Together
 
 Result = TypeVar("Result")
+_numbers = itertools.count()
 
 
 class Step(NamedTuple):
@@ -18,7 +20,7 @@ class Step(NamedTuple):
     Attributes
     ----------
     stage : str
-        Its name within the fit: unique, it finds the state again on resume.
+        Its name within the fit; where a later one has the same, it is numbered.
     solver : Solver
     """
 
@@ -33,11 +35,12 @@ on nothing else, so that it takes the same way again when it is resumed."""
 
 def follow(session: Training | None, procedure: Procedure[Result]) -> Result:
     """Run a procedure to its end, a stage after the other; one that has none needs no session."""
+    used: set[str] = set()
     try:
         step = next(procedure)
         while True:
             assert session is not None
-            step = procedure.send(session.solve(step.stage, step.solver))
+            step = procedure.send(session.solve(_unused(step.stage, used), step.solver))
     except StopIteration as end:
         return end.value
 
@@ -46,11 +49,11 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
     """Return the procedure that goes through several at once, on shared passes.
 
     All take their first stage together, then all that have one their second, and so on; each gets
-    what it would get alone.
+    what it would get alone, and keeps its memory beside the rows for itself.
     """
+    number = next(_numbers)
     results: list[Any] = [None] * len(procedures)
     answers: dict[int, Any] = dict.fromkeys(range(len(procedures)))
-    used: set[str] = set()
     while answers:
         steps: dict[int, Step] = {}
         for place, answer in answers.items():
@@ -60,8 +63,9 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
                 results[place] = end.value
         answers = {}
         if steps:
-            name = _unused(" + ".join(dict.fromkeys(s.stage for s in steps.values())), used)
-            state = yield Step(name, Together([step.solver for step in steps.values()]))
+            stage = " + ".join(dict.fromkeys(step.stage for step in steps.values()))
+            solvers = [step.solver for step in steps.values()]
+            state = yield Step(stage, Together(solvers, [f"{number}.{place}" for place in steps]))
             answers = dict(zip(steps, state.members, strict=True))
     return results
 

@@ -34,11 +34,20 @@ class Asks(NamedTuple):
     asks: tuple[Ask, ...]
 
 
-def several(folds: Sequence[Fold]) -> Fold:
-    """Return the fold that runs folds side by side; it takes `Asks` and gives `Summaries`."""
+def several(folds: Sequence[Fold], names: Sequence[str] | None = None) -> Fold:
+    """Return the fold that runs folds side by side; it takes `Asks` and gives `Summaries`.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    names : sequence of str, optional
+        Of the memory that each has beside the rows, which outlives the fold: it is found again by
+        the fold of the same name in the next. By default names are places.
+    """
     members = tuple(folds)
+    names = tuple(map(str, range(len(members))) if names is None else names)
     return Fold(
-        partial(_summarise, members),
+        partial(_summarise, members, names),
         partial(_merge, members),
         uses_memory=True,
         finite=partial(_finite, members),
@@ -48,11 +57,15 @@ def several(folds: Sequence[Fold]) -> Fold:
     )
 
 
-def _summarise(folds: tuple[Fold, ...], ask: Asks, rows: Rows, memory: Memory) -> Summaries:
-    """Ask each live fold; each has a memory of its own."""
+def _summarise(
+    folds: tuple[Fold, ...], names: tuple[str, ...], ask: Asks, rows: Rows, memory: Memory
+) -> Summaries:
+    """Ask each live fold; each has a memory of its own, and that of others is let go."""
+    for stale in memory.keys() - set(names):
+        del memory[stale]
     members: list[Summary] = [None] * len(folds)
     for place, question in zip(ask.live, ask.asks, strict=True):
-        members[place] = folds[place](question, rows, memory.setdefault(f"member {place}", {}))
+        members[place] = folds[place](question, rows, memory.setdefault(names[place], {}))
     return Summaries(tuple(members))
 
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
 
 from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset
-from flowml.data.map_rows import map_blocks
+from flowml.data.map_rows import of_rows
 from flowml.estimator import adopt
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.rows import Array, Block
@@ -146,8 +146,7 @@ class HuberRegressor(LinearOutput, WithKinks):
             If input or a parameter can't be used, naming what and where.
         """
         super().fit(X, y, sample_weight)
-        dataset = adopt(self, X, y, sample_weight, self.needs, reset=False)
-        self.outliers_ = self._outliers(dataset)
+        self._mark_rows(adopt(self, X, y, sample_weight, self.needs, reset=False))
         return self
 
     def to_sklearn(self) -> SklearnHuberRegressor:
@@ -199,15 +198,12 @@ class HuberRegressor(LinearOutput, WithKinks):
         if not is_met:  # else rounding remains
             super()._warn(minimum)
 
-    def _outliers(self, dataset: Dataset) -> Any:
-        """Return which rows are off by more than ε scales, lazily for lazy rows."""
+    def _mark_rows(self, dataset: Dataset) -> None:
+        """Tell which rows are off by more than ε scales, lazily for lazy rows."""
         limit = self.epsilon * self.scale_
         encoding = getattr(self, "encoding_", None)
         outlying = partial(_outlying, self.coef_, self.intercept_, limit, encoding)
-        if dataset.is_lazy:
-            return map_blocks(dataset, outlying, np.empty(0, dtype=bool))
-        blocks = [part.source for part in dataset.parts if isinstance(part.source, Block)]
-        return np.concatenate([outlying(block) for block in blocks])
+        self.outliers_ = of_rows(dataset, outlying, np.empty(0, dtype=bool))
 
     def _check(self, dataset: Dataset) -> None:
         check_number(self, "epsilon", 1.0)

@@ -261,7 +261,7 @@ class LogisticRegressionCV(LogisticRegression):
         found = yield from self._settle(trials, curvatures, splits)
         fits = self._fits(trials, found, splits)
         scorers = choose_scorers(self, self.scoring)
-        scores = yield from score_together(fits, scorers)
+        scores = yield from score_together(fits, scorers, schema)
         shape = (splits.n_splits, len(self._ratios()), len(self._costs()))
         self._note(fits, found, np.array([one[DEFAULT] for one in scores]).reshape(shape))
         if self.refit:

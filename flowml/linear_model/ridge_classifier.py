@@ -130,7 +130,9 @@ class RidgeClassifier(LabelOutput):
             plain.feature_names_in_ = self.feature_names_in_
         return plain
 
-    def _learning(self, schema: Schema, n_rows: int | None) -> Procedure[None]:
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
         """Find the labels, then learn their signs."""
         labels = (yield Step("labels", OnePass(LABEL_WEIGHTS))).summary
         signs = Signs(found_classes(self, labels), self._factors(labels))

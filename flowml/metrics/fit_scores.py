@@ -1,22 +1,24 @@
 """By what estimators are scored, and the pass that scores many of them on their splits."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from sklearn import metrics as reference
 from sklearn.base import is_classifier, is_regressor
 
+from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.confusion import CONFUSION, CONFUSIONS
 from flowml.kernels.fold import Ask, Fold
 from flowml.kernels.predicted import Predicted, PredictedBySeveral
 from flowml.kernels.rows import Array, Matrix
 from flowml.kernels.splits import Subset
-from flowml.metrics import Scorer, get_scorer
-from flowml.metrics.metric import Metric
+from flowml.metrics import Scorer, get_scorer, get_scorer_names
+from flowml.metrics.metric import ROWS, Metric
 from flowml.solvers.masked import Masked
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
@@ -65,14 +67,39 @@ class Answers:
         return values[:, 1] if self.method == "predict_proba" and values.shape[1] == 2 else values
 
 
-def choose_scorers(estimator: Any, scoring: Any) -> dict[str, Scorer]:
+@dataclass(frozen=True)
+class OwnScore:
+    """What an estimator's ``score`` returns that isn't a metric of predictions.
+
+    The estimator says by ``_own_metric(schema)`` what it is summed up from.
+    """
+
+    name = DEFAULT
+    sign = 1
+    response = ROWS
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return it."""
+        return float(estimator.score(X, y, sample_weight))
+
+
+Summable: TypeAlias = Scorer | OwnScore
+"""A score that is computed from sums over blocks."""
+
+
+def choose_scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
     """Return scorers by name: one named "score", or several under names of their own.
 
     Parameters
     ----------
     estimator : estimator
-        Decides where `scoring` is None: accuracy for classifiers, R² for regressors.
-    scoring : None, str, Scorer, or list, tuple, set or dict of them
+        Decides where `scoring` is None: accuracy for classifiers, R² for regressors, for others
+        their own ``score``.
+    scoring : None, str, Scorer, callable, or list, tuple, set or dict of them
+
+    Returns
+    -------
+    dict of str to Summable, or callable ``(estimator, X, y) -> float`` that takes all rows at once
 
     Raises
     ------
@@ -80,31 +107,44 @@ def choose_scorers(estimator: Any, scoring: Any) -> dict[str, Scorer]:
         If it is none of these.
     """
     if isinstance(scoring, dict):
-        return {name: get_scorer(one) for name, one in scoring.items()}
+        return {name: _as_scorer(one) for name, one in scoring.items()}
     if isinstance(scoring, list | tuple | set):
-        return {str(one): get_scorer(one) for one in scoring}
-    if scoring is None:
-        if not (is_classifier(estimator) or is_regressor(estimator)):
-            raise TypeError(
-                f"{type(estimator).__name__} is neither a classifier nor a regressor: give scoring="
-            )
-        scoring = "accuracy" if is_classifier(estimator) else "r2"
+        return {str(one): _as_scorer(one) for one in scoring}
+    if scoring is not None:
+        return {DEFAULT: _as_scorer(scoring)}
+    if is_classifier(estimator) or is_regressor(estimator):
+        return {DEFAULT: get_scorer("accuracy" if is_classifier(estimator) else "r2")}
+    if not hasattr(estimator, "_own_metric"):
+        raise TypeError(
+            f"{type(estimator).__name__} is neither a classifier nor a regressor, and has no score "
+            "of its own: give scoring="
+        )
+    return {DEFAULT: OwnScore()}
+
+
+def _as_scorer(scoring: Any) -> Any:
+    """Return flowml's scorer of a name, or else scikit-learn's, or a callable as it is."""
+    if isinstance(scoring, str) and scoring not in get_scorer_names():
+        if scoring in reference.get_scorer_names():
+            return reference.get_scorer(scoring)
+    elif callable(scoring) and not isinstance(scoring, Scorer):
+        return scoring
     if not isinstance(scoring, str | Scorer):
         raise TypeError(
-            f"scoring={scoring!r}: where fits share their passes a score is summed up over blocks, "
-            "so that it takes a name of flowml.metrics.get_scorer_names(), or several"
+            f"scoring={scoring!r}: give a name of flowml.metrics.get_scorer_names() or of "
+            "scikit-learn's, a callable (estimator, X, y) -> float, or several"
         )
-    return {DEFAULT: get_scorer(scoring)}
+    return get_scorer(scoring)
 
 
 def score_together(
-    fits: Sequence[Fit], scorers: dict[str, Scorer]
+    fits: Sequence[Fit], scorers: Mapping[str, Summable], schema: Schema
 ) -> Procedure[list[dict[str, float]]]:
-    """Score every fit by every scorer, in one pass."""
-    sums = [_Sums(fit, scorers) for fit in fits]
+    """Score every fit by every scorer, in one pass over rows of a schema."""
+    sums = [_Sums(fit, scorers, schema) for fit in fits]
     batches = _batches(sums)
     if not batches:
-        return []
+        return [{} for _ in fits]
     members = (yield Step(STAGE, Together([batch.solver for batch in batches]))).members
     summaries: dict[tuple[int, int], Any] = {}
     for batch, member in zip(batches, members, strict=True):
@@ -157,13 +197,12 @@ def _batches(sums: Sequence["_Sums"]) -> list[_Batch]:
 class _Sums:
     """The sums that the scorers of one fit are computed from, each taken once."""
 
-    def __init__(self, fit: Fit, scorers: dict[str, Scorer]) -> None:
+    def __init__(self, fit: Fit, scorers: Mapping[str, Summable], schema: Schema) -> None:
         self.fit, self.scorers = fit, scorers
         self.metrics: dict[str, Metric] = {}
         self.wanted: list[tuple[str, Fold, Ask]] = []
-        labels = getattr(fit.estimator, "classes_", None)
         for name, scorer in scorers.items():
-            metric = self.metrics[name] = scorer.make(labels)
+            metric = self.metrics[name] = metric_of(fit.estimator, scorer, schema)
             response = response_of(fit.estimator, scorer)
             for fold, ask in metric.sums:
                 if (response, fold, ask) not in self.wanted:
@@ -180,12 +219,16 @@ class _Sums:
         self.views = {
             response: Predicted(self.answers(response), as_scores=response != "predict")
             for response in responses
+            if response != ROWS
         }
 
     def solver(self, place: int) -> Solver:
         """Return what takes one of the sums."""
         response, fold, ask = self.wanted[place]
-        return Masked(Masked(OnePass(fold, ask), self.views[response]), self.fit.subset)
+        solver: Solver = OnePass(fold, ask)
+        if response in self.views:
+            solver = Masked(solver, self.views[response])
+        return Masked(solver, self.fit.subset)
 
     def finish(self, summaries: Sequence[Any]) -> dict[str, float]:
         """Return the scores."""
@@ -196,9 +239,17 @@ class _Sums:
         }
 
 
-def response_of(estimator: Any, scorer: Scorer) -> str:
-    """Return what an estimator is asked for."""
-    if hasattr(estimator, scorer.response):
+def metric_of(estimator: Any, scorer: Summable, schema: Schema) -> Metric:
+    """Return what a score is summed up from."""
+    if isinstance(scorer, OwnScore):
+        metric: Metric = estimator._own_metric(schema)
+        return metric
+    return scorer.make(getattr(estimator, "classes_", None))
+
+
+def response_of(estimator: Any, scorer: Summable) -> str:
+    """Return what an estimator is asked for, if anything."""
+    if scorer.response == ROWS or hasattr(estimator, scorer.response):
         return scorer.response
     if scorer.response == "decision_function" and hasattr(estimator, "predict_proba"):
         return "predict_proba"

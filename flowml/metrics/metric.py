@@ -10,7 +10,7 @@ from flowml.drive.one_summary import one_summary
 from flowml.kernels.fold import Ask, Fold
 from flowml.kernels.several import Asks, several
 
-PREDICTION, SCORE = "y_pred", "y_score"
+PREDICTION, SCORE, ROWS = "y_pred", "y_score", "rows"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Metric:
 
     Parameters
     ----------
-    takes : {"y_pred", "y_score"}
-        Predictions, or probabilities and other scores.
+    takes : {"y_pred", "y_score", "rows"}
+        Predictions, or probabilities and other scores, or the rows as they are.
     sums : tuple of (Fold, ask)
     finish : callable ``*summaries -> value``
     """

@@ -13,10 +13,11 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import cross_validate as cross_validate_in_memory
 
 from flowml.config import get_config
+from flowml.data.assemble import join_blocks
 from flowml.data.dataset import Dataset
 from flowml.kernels.rows import Array, Block
-from flowml.kernels.splits import TEST, TRAIN, Splits
-from flowml.metrics.fit_scores import DEFAULT
+from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
+from flowml.metrics.fit_scores import DEFAULT, Fit, without_names
 from flowml.model_selection.outcome import Outcome
 from flowml.runtimes.whole import run_on_rows
 
@@ -107,7 +108,10 @@ def evaluate_in_tasks(
 
 def fit_and_score(way: Way, rows: Block, job: Job) -> dict[str, Any]:
     """Fit one candidate on one split and score it: a task."""
-    sides = {"train": _side(rows, job, TRAIN), "test": _side(rows, job, TEST)}
+    sides = {
+        name: taken(rows, Subset(job.splits, job.split, side))
+        for name, side in (("train", TRAIN), ("test", TEST))
+    }
     estimator, started = clone(job.candidate), time.perf_counter()
     scorer = check_scoring(estimator, way.scoring)
     try:
@@ -130,6 +134,22 @@ def fit_and_score(way: Way, rows: Block, job: Job) -> dict[str, Any]:
     return found | {"fit_time": fitted - started, "score_time": time.perf_counter() - fitted}
 
 
+def score_on_rows(
+    fits: Sequence[Fit], scorers: Mapping[str, Any], dataset: Dataset
+) -> list[dict[str, float]]:
+    """Score fitted estimators by functions of all test rows at once, each in a task."""
+    if not (fits and scorers):
+        return [{} for _ in fits]
+    jobs = [fit._replace(estimator=without_names(fit.estimator)) for fit in fits]
+    return run_on_rows(dataset, partial(_scores, dict(scorers)), jobs, get_config())
+
+
+def _scores(scorers: Mapping[str, Any], rows: Block, fit: Fit) -> dict[str, float]:
+    block = taken(rows, fit.subset)
+    given = (block.X,) if block.y is None else (block.X, block.y)
+    return {name: float(scorer(fit.estimator, *given)) for name, scorer in scorers.items()}
+
+
 def fit(estimator: Any, rows: Block) -> None:
     """Fit an estimator of scikit-learn's to a block."""
     given = {} if rows.weight is None else {"sample_weight": rows.weight}
@@ -147,12 +167,9 @@ def _refitted(rows: Block, estimator: Any) -> Any:
     return estimator
 
 
-def _side(rows: Block, job: Job, side: int) -> Block:
-    chosen = job.splits.sides(job.split, rows) == side
-    which = np.flatnonzero(chosen)
-    y = None if rows.y is None else rows.y[which]
-    weight = None if rows.weight is None else rows.weight[which]
-    return rows._replace(X=rows.X[which], y=y, weight=weight)
+def taken(rows: Block, subset: Subset) -> Block:
+    """Return a subset's rows as one block."""
+    return join_blocks(subset.see([rows]))
 
 
 def _outcome(results: Sequence[dict[str, Any]]) -> Outcome:

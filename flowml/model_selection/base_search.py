@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +20,7 @@ from flowml.data.schema import Schema
 from flowml.drive.events import CandidateScored
 from flowml.drive.procedure import Procedure, follow
 from flowml.drive.stage import Stage
-from flowml.estimator import Needs, PassEstimator
+from flowml.estimator import Needs, PassEstimator, adopt
 from flowml.kernels.rows import Array
 from flowml.metrics.fit_scores import DEFAULT, choose_scorers
 from flowml.model_selection.apart import Way
@@ -111,6 +112,15 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             self.best_estimator_.n_passes_ = self.n_passes_
             self.best_estimator_._history = self._history
         return trials
+
+    def _dataset(
+        self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True
+    ) -> Dataset:
+        """Validate input; keep a y that only scores take."""
+        needs = self.needs
+        if y is not None and not (needs.target or is_lazy(X)):
+            needs = replace(needs, target=True, labels=np.asarray(y).dtype.kind not in "fiub")
+        return adopt(self, X, y, sample_weight, needs, reset)
 
     def _search_passes(self, splitter: Splitter, dataset: Dataset) -> Procedure[list[Trial]]:
         sharing = shares_passes(self.estimator)

@@ -85,6 +85,7 @@ class SharedPasses:
         validate_schema(estimator, dataset.schema, reset=True)
         estimator._check(dataset)
         yield from prefixed(estimator._learning(dataset.schema, dataset.n_rows), "refit")
+        estimator._mark_rows(dataset)
         return estimator
 
 

@@ -41,9 +41,11 @@ class GridSearchCV(ListedSearch):
     ----------
     estimator : estimator
     param_grid : dict of str to list, or list of such dicts
-    scoring : str, Scorer, or list or dict of them, default=None
-        Names of `flowml.metrics.get_scorer_names`; by default accuracy or R². For estimators
-        that aren't flowml's, whatever scikit-learn takes.
+    scoring : str, Scorer, callable, or list or dict of them, default=None
+        By default accuracy, R², or what ``score`` of the estimator returns otherwise. Names of
+        `flowml.metrics.get_scorer_names` are summed up in a pass; for other names of
+        scikit-learn's, and for callables ``(estimator, X, y) -> float``, the rows are put together
+        on a worker.
     refit : bool or str, default=True
         Whether to fit the best candidate to all rows; of several scores, the name to choose by.
     cv : int, splitter or iterable of pairs of index arrays, default=None
@@ -57,6 +59,7 @@ class GridSearchCV(ListedSearch):
     cv_results_ : dict of str to array
         A row for each candidate, as scikit-learn has it.
     best_estimator_ : estimator
+        Fitted to all rows.
     best_score_ : float
     best_params_ : dict
     best_index_ : int

@@ -21,7 +21,7 @@ class RandomizedSearchCV(ListedSearch):
         A distribution has a method ``rvs``, as those of scipy.stats.
     n_iter : int, default=10
         How many candidates to draw.
-    scoring : str, Scorer, or list or dict of them, default=None
+    scoring : str, Scorer, callable, or list or dict of them, default=None
     refit : bool or str, default=True
     cv : int, splitter or iterable of pairs of index arrays, default=None
     random_state : int, RandomState or None, default=None

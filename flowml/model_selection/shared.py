@@ -14,8 +14,8 @@ from flowml.drive.procedure import Procedure, masked, together
 from flowml.estimator import PassEstimator, validate_schema
 from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
-from flowml.metrics import Scorer
-from flowml.metrics.fit_scores import Fit, score_together
+from flowml.metrics.fit_scores import Fit, Summable, score_together
+from flowml.model_selection.apart import score_on_rows
 from flowml.model_selection.outcome import Outcome
 
 
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
     ----------
     dataset : Dataset
     splits : Splits
-    scorers : dict of str to Scorer
+    scorers : dict of str to Scorer, or callable that takes all rows at once
     train_scores : bool
         Whether to score on the training rows too.
     error_score : "raise" or float
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
     dataset: Dataset
     splits: Splits
-    scorers: dict[str, Scorer]
+    scorers: dict[str, Any]
     train_scores: bool
     error_score: Any
 
@@ -71,7 +71,7 @@ def evaluate_together(candidates: Sequence[Any], setting: Setting) -> Procedure[
         for (estimator, subset), error in zip(tasks, errors, strict=True)
         if error is None
     ]
-    found = iter((yield from score_together(fits, setting.scorers)))
+    found = iter((yield from _scored(fits, setting)))
     score_time = (time.perf_counter() - started) / max(1, len(tasks))
     nothing = dict.fromkeys(setting.scorers, setting.error_score)
     scores = [[next(found) if error is None else nothing for error in errors] for _ in sides]
@@ -86,6 +86,16 @@ def evaluate_together(candidates: Sequence[Any], setting: Setting) -> Procedure[
         )
         for number in range(n)
     ]
+
+
+def _scored(fits: Sequence[Fit], setting: Setting) -> Procedure[list[dict[str, float]]]:
+    """Score fits: by sums over blocks in one pass, by all else where rows are put together."""
+    dataset, scorers = setting.dataset, setting.scorers
+    sums = {name: one for name, one in scorers.items() if isinstance(one, Summable)}
+    others = {name: one for name, one in scorers.items() if name not in sums}
+    found = yield from score_together(fits, sums, dataset.schema)
+    pairs = zip(found, score_on_rows(fits, others, dataset), strict=True)
+    return [{name: (one | more)[name] for name in scorers} for one, more in pairs]
 
 
 def attempt(estimator: Any, subset: Subset, dataset: Dataset) -> Procedure[Exception | None]:

@@ -33,7 +33,7 @@ class SuccessiveHalvingSearchCV(HalvingSearch):
         The least that a fit gets; by default such that the last round gets the most.
     max_resources : int, optional
         The most that a fit gets; by default all training rows of a split.
-    scoring : str, Scorer, or list or dict of them, default=None
+    scoring : str, Scorer, callable, or list or dict of them, default=None
     refit : bool or str, default=True
     cv : int, splitter or iterable of pairs of index arrays, default=None
     random_state : int, RandomState or None, default=None

@@ -30,8 +30,8 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
     X, y : as for the estimator
         Lazy or in memory; y is None for a Dataset, which has its own.
     groups : array of shape (n_rows,), optional
-    scoring : str, Scorer, or list or dict of them, default=None
-        By default accuracy or R².
+    scoring : str, Scorer, callable, or list or dict of them, default=None
+        As for `GridSearchCV`.
     cv : int, splitter or iterable of pairs of index arrays, default=None
         None is 5 splits, stratified for classifiers.
     params : dict, optional

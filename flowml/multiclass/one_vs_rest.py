@@ -12,9 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
-from flowml.drive.procedure import follow, masked, together
+from flowml.drive.procedure import Procedure, Step, follow, masked, together
 from flowml.drive.stage import Stage
-from flowml.drive.training import Training
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.labels import LABEL_WEIGHTS
 from flowml.kernels.recoded import OneAgainstRest
@@ -33,6 +32,10 @@ ANSWERS = ("decision_function", "predict_proba", "predict")
 
 def _knows_probabilities(model: Any) -> bool:
     return hasattr(model.estimator, "predict_proba")
+
+
+def _offers_procedure(model: Any) -> bool:
+    return hasattr(model.estimator, "_learning")
 
 
 class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
@@ -120,16 +123,16 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         """
         with self._training(X, y, sample_weight) as session:
             dataset = session.runtime.dataset
-            labels = session.solve("classes", OnePass(LABEL_WEIGHTS)).summary
-            classes = found_classes(self, labels)
-            positives = classes[1:] if len(classes) == 2 else classes
             if self._shares_passes:
                 with one_blas_thread():
-                    members = self._fit_together(session, positives)
+                    follow(session, self._learning(dataset.schema, dataset.n_rows))
             else:
-                members = self._fit_one_by_one(_plain(X, y, sample_weight, dataset), positives)
-            self.classes_ = classes
-            self._adopt(members)
+                positives = follow(session, self._find_classes())
+                rows = _plain(X, y, sample_weight, dataset)
+                self._adopt(self._fit_one_by_one(rows, positives))
+        if self._shares_passes:
+            for member in self.estimators_:
+                member.n_passes_, member._history = self.n_passes_, self._history
         return self
 
     def decision_function(self, X: Any) -> Any:
@@ -200,7 +203,28 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
 
     @property
     def _shares_passes(self) -> bool:
-        return hasattr(self.estimator, "_learning")
+        return _offers_procedure(self)
+
+    @available_if(_offers_procedure)
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
+        """Find the classes, then train their estimators on shared passes."""
+        positives = yield from self._find_classes()
+        members = [clone(self.estimator) for _ in positives]
+        procedures = []
+        for member, label in zip(members, positives, strict=True):
+            member.n_features_in_ = self.n_features_in_
+            learning = member._learning(schema, n_rows, describe)
+            procedures.append(masked(learning, OneAgainstRest(label)))
+        yield from together(procedures)
+        self._adopt(members)
+
+    def _find_classes(self) -> Procedure[Array]:
+        """Set the classes, and return those that have an estimator."""
+        labels = (yield Step("classes", OnePass(LABEL_WEIGHTS))).summary
+        self.classes_ = found_classes(self, labels)
+        return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
 
     def _fitted_classes(self) -> Array:
         check_is_fitted(self)
@@ -212,22 +236,6 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         if hasattr(self, "coef_"):
             return partial(linear, self.coef_, self.intercept_)
         return partial(_scores, self.estimators_)
-
-    def _fit_together(self, session: Training, positives: Array) -> list[Any]:
-        """Train estimators on shared passes."""
-        dataset = session.runtime.dataset
-        members = [clone(self.estimator) for _ in positives]
-        for member in members:
-            member.n_features_in_ = self.n_features_in_
-            member._check(dataset)
-        procedures = [
-            masked(member._learning(dataset.schema, dataset.n_rows), OneAgainstRest(label))
-            for member, label in zip(members, positives, strict=True)
-        ]
-        follow(session, together(procedures))
-        for member in members:
-            member.n_passes_, member._history = session.n_passes, session.history
-        return members
 
     def _adopt(self, members: list[Any]) -> None:
         """Keep the estimators, and of linear ones what they have in common."""
@@ -256,6 +264,8 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
                 f"OneVsRestClassifier(estimator={self.estimator!r}): estimator must be an "
                 "estimator: a classifier or a regressor, such as LogisticRegression()"
             )
+        if self._shares_passes:
+            clone(self.estimator)._check(dataset)
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""

@@ -7,6 +7,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.schema import Schema
+from flowml.drive.procedure import Procedure, Step, follow
 from flowml.drive.stage import Stage
 from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.fold import Fold, Summary
@@ -98,12 +99,21 @@ class ColumnScaler(OneToOneFeatureMixin, TransformerMixin, PassEstimator):
 
     def _learn(self: Scaler, X: Any, sample_weight: Any, before: Summary | None) -> Scaler:
         with self._training(X, None, sample_weight, reset=before is None) as session:
-            summary = session.solve(STAGE, OnePass(self.fold)).summary
-            if not np.any(summary.weight):
-                raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
-            self._summary = summary if before is None else self.fold.merge(before, summary)
-            self._settle()
+            follow(session, self._summing(before))
         return self
+
+    def _learning(
+        self, schema: Schema, n_rows: int | None, describe: bool = True
+    ) -> Procedure[None]:
+        """Sum up once."""
+        return self._summing(None)
+
+    def _summing(self, before: Summary | None) -> Procedure[None]:
+        summary = (yield Step(STAGE, OnePass(self.fold))).summary
+        if not np.any(summary.weight):
+            raise ValueError("there is nothing to fit: no row, or none of a weight above zero")
+        self._summary = summary if before is None else self.fold.merge(before, summary)
+        self._settle()
 
     def _merged_with(self: Scaler, other: Scaler) -> Scaler:
         merged = clone(self)

@@ -30,14 +30,17 @@ class Together:
     Parameters
     ----------
     solvers : sequence of Solver
+    names : sequence of str, optional
+        By which each finds its memory beside the rows again in a later stage.
     """
 
     solvers: Sequence[Solver]
+    names: Sequence[str] | None = None
 
     @cached_property
     def fold(self) -> Fold:
         """The folds of all."""
-        return several([solver.fold for solver in self.solvers])
+        return several([solver.fold for solver in self.solvers], self.names)
 
     @property
     def max_passes(self) -> int:
