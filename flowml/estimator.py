@@ -139,8 +139,7 @@ class PassEstimator(BaseEstimator):
         self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True, **beside: Any
     ) -> Iterator[Training]:
         """Open a training session on the data; on an error the estimator is as it was."""
-        before = dict(vars(self))
-        try:
+        with as_it_was_on_error(self):
             config = get_config()
             check_local_steps(self, config)
             dataset = self._dataset(X, y, sample_weight, reset, **beside)
@@ -149,10 +148,6 @@ class PassEstimator(BaseEstimator):
                 yield session
             self.n_passes_ = session.n_passes
             self._history = session.history
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     def _dataset(
         self, X: Any, y: Any = None, sample_weight: Any = None, reset: bool = True
@@ -182,6 +177,18 @@ class PassEstimator(BaseEstimator):
         return {"estimator": type(self).__name__, **parameters}
 
 
+@contextmanager
+def as_it_was_on_error(estimator: Any) -> Iterator[None]:
+    """Undo what a block did to an estimator's attributes if it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
 def check_local_steps(estimator: PassEstimator, config: Config) -> None:
     """Refuse local steps for estimators of many passes that have none.
 
@@ -202,16 +209,24 @@ def described(value: Any) -> str:
 
     Examples
     --------
-    >>> described(0.1), described(np.mean)
-    ('0.1', 'numpy.mean')
+    >>> described(0.1), described(np.mean), described({"C": [1.0, 2.0]})
+    ('0.1', 'numpy.mean', '{C: [1.0, 2.0]}')
     """
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {described(one)}' for name, one in value.items())}}}"
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return f"[{', '.join(map(described, value))}]"
+    if isinstance(value, BaseEstimator):
+        return f"{type(value).__name__}({described(value.get_params(deep=False))})"
     if isinstance(value, np.ndarray):
         return f"array of shape {value.shape}, {value.dtype}, {tokenize(value)}"
     if isinstance(value, np.random.RandomState):
         return f"RandomState {tokenize(value.get_state())}"
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    return repr(value)
+    text = repr(value)
+    # an address in memory says nothing in another process
+    return f"{type(value).__name__} {tokenize(value)}" if " at 0x" in text else text
 
 
 def moving_stages(history: pd.DataFrame) -> pd.DataFrame:

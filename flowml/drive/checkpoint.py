@@ -139,8 +139,12 @@ class Checkpoint:
 
     def note(self, stage: str, state: State, completed: PassCompleted) -> None:
         """Note a stage's state after a pass."""
-        self.progression.stages[stage] = StageState(state, completed.number)
+        self.keep(stage, state, completed.number)
         self.progression.history.append(completed)
+
+    def keep(self, stage: str, state: State, n_passes: int) -> None:
+        """Note a state that the fit has after some passes."""
+        self.progression.stages[stage] = StageState(state, n_passes)
         self._unsaved = True
 
     def save(self, force: bool = False) -> bool:

@@ -4,10 +4,11 @@ import itertools
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from flowml.drive.records import Errands, Records
 from flowml.drive.training import Training
 from flowml.kernels.masked import View
 from flowml.solvers.masked import Masked
-from flowml.solvers.solver import Solver, State
+from flowml.solvers.solver import Solver
 from flowml.solvers.together import Together
 
 Result = TypeVar("Result")
@@ -28,19 +29,25 @@ class Step(NamedTuple):
     solver: Solver
 
 
-Procedure: TypeAlias = Generator[Step, State, Result]
-"""Yields steps, is sent the state that each ends in, and returns what was learned. It must depend
-on nothing else, so that it takes the same way again when it is resumed."""
+Procedure: TypeAlias = Generator[Step | Errands, Any, Result]
+"""Yields steps and is sent the state that each ends in, or errands and is sent their results, and
+returns what was learned. It must depend on nothing else, so that it takes the same way again when
+it is resumed."""
 
 
-def follow(session: Training | None, procedure: Procedure[Result]) -> Result:
-    """Run a procedure to its end, a stage after the other; one that has none needs no session."""
+def follow(session: Records, procedure: Procedure[Result]) -> Result:
+    """Run a procedure to its end, a stage after the other; steps take a training session."""
     used: set[str] = set()
     try:
-        step = next(procedure)
+        request = next(procedure)
         while True:
-            assert session is not None
-            step = procedure.send(session.solve(_unused(step.stage, used), step.solver))
+            stage = _unused(request.stage, used)
+            if isinstance(request, Errands):
+                answer: Any = session.settle(stage, request)
+            else:
+                assert isinstance(session, Training)
+                answer = session.solve(stage, request.solver)
+            request = procedure.send(answer)
     except StopIteration as end:
         return end.value
 
@@ -48,7 +55,8 @@ def follow(session: Training | None, procedure: Procedure[Result]) -> Result:
 def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]:
     """Return the procedure that goes through several at once, on shared passes.
 
-    All take their first stage together, then all that have one their second, and so on; each gets
+    All take their first stage together, then all that have one their second, and so on (errands, as
+    they read no shards, before the next stage); each gets
     what it would get alone, and keeps its memory beside the rows for itself.
     """
     number = next(_numbers)
@@ -58,7 +66,10 @@ def together(procedures: Sequence[Procedure[Result]]) -> Procedure[list[Result]]
         steps: dict[int, Step] = {}
         for place, answer in answers.items():
             try:
-                steps[place] = procedures[place].send(answer)
+                request = procedures[place].send(answer)
+                while isinstance(request, Errands):
+                    request = procedures[place].send((yield request))
+                steps[place] = request
             except StopIteration as end:
                 results[place] = end.value
         answers = {}
@@ -76,6 +87,7 @@ def masked(procedure: Procedure[Result], view: View) -> Procedure[Result]:
     try:
         while True:
             step = procedure.send(answer)
+            assert isinstance(step, Step), "errands don't see rows through a view"
             answer = yield Step(step.stage, Masked(step.solver, view))
     except StopIteration as end:
         result: Result = end.value
@@ -87,8 +99,8 @@ def prefixed(procedure: Procedure[Result], prefix: str) -> Procedure[Result]:
     answer: Any = None
     try:
         while True:
-            step = procedure.send(answer)
-            answer = yield Step(f"{prefix} {step.stage}", step.solver)
+            request = procedure.send(answer)
+            answer = yield request._replace(stage=f"{prefix} {request.stage}")
     except StopIteration as end:
         result: Result = end.value
         return result

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import Event, FitCompleted, FitStarted
 from flowml.drive.progress import progress
+from flowml.drive.records import Records
 from flowml.drive.training import Training
 from flowml.runtimes.choose import open_runtime
 
@@ -32,17 +34,41 @@ def training(dataset: Dataset, config: Config, fingerprint: dict[str, str]) -> I
 
 
 @contextmanager
+def recording(config: Config, fingerprint: dict[str, str]) -> Iterator[Records]:
+    """Open the records of a fit that makes no passes.
+
+    Parameters
+    ----------
+    config : Config
+    fingerprint : dict of str to str
+        Of the estimator and the data.
+    """
+
+    checkpoint, trouble = _open_checkpoint(config, fingerprint)
+    records = Records(checkpoint, partial(_tell, config.callbacks))
+    try:
+        if trouble:
+            records.report(trouble)
+        yield records
+        records.save(force=True)
+    except BaseException as error:
+        _keep_what_is_done(records, checkpoint, error)
+        raise
+
+
+@contextmanager
 def _running(
     dataset: Dataset,
     config: Config,
     fingerprint: dict[str, str],
     receivers: Sequence[Callable[[Event], None]],
 ) -> Iterator[Training]:
-    def emit(event: Event) -> None:
-        for receive in receivers:
-            receive(event)
-
-    checkpoint, trouble = _open_checkpoint(dataset, config, fingerprint)
+    emit = partial(_tell, receivers)
+    data: dict[str, str] = {}
+    if config.checkpoint is not None:
+        shape, identity = str(dataset.shape), dataset.identify()
+        data = {"data": identity, "shape": shape, "kind": dataset.kind}
+    checkpoint, trouble = _open_checkpoint(config, fingerprint | data)
     started = time.perf_counter()
     runtime = open_runtime(dataset, config)
     session = Training(runtime, checkpoint, emit)
@@ -60,21 +86,23 @@ def _running(
         runtime.close()
 
 
-def _keep_what_is_done(session: Training, checkpoint: Checkpoint, error: BaseException) -> None:
-    """Save the last completed pass of a fit that was stopped, and say where it is."""
+def _tell(receivers: Sequence[Callable[[Event], None]], event: Event) -> None:
+    for receive in receivers:
+        receive(event)
+
+
+def _keep_what_is_done(session: Records, checkpoint: Checkpoint, error: BaseException) -> None:
+    """Save what a fit that was stopped has come to, and say where it is."""
     session.save(force=True)
     path = checkpoint.path
     if path is not None and path.exists():
         error.add_note(f"checkpoint: {path} (resume=True goes on from it)")
 
 
-def _open_checkpoint(
-    dataset: Dataset, config: Config, fingerprint: dict[str, str]
-) -> tuple[Checkpoint, str]:
+def _open_checkpoint(config: Config, fingerprint: dict[str, str]) -> tuple[Checkpoint, str]:
     """Return the checkpoint, and what was wrong with its newest file, if anything."""
     if config.checkpoint is None:
         return Checkpoint(None, {}), ""
-    data = {"data": dataset.identify(), "shape": str(dataset.shape), "kind": dataset.kind}
-    checkpoint = Checkpoint(config.checkpoint, fingerprint | data, config.checkpoint_seconds)
+    checkpoint = Checkpoint(config.checkpoint, fingerprint, config.checkpoint_seconds)
     checkpoint.prepare()
     return checkpoint, checkpoint.resume() if config.resume else ""

@@ -1,23 +1,22 @@
 """What goes around the loop: states that are saved, events, and errors that name a row."""
 
-import warnings
 from collections.abc import Callable
 
 from flowml.drive.checkpoint import Checkpoint
 from flowml.drive.events import (
-    CheckpointWritten,
     Event,
     Incident,
     PassCompleted,
     PassTimed,
     StageStarted,
 )
+from flowml.drive.records import Records
 from flowml.kernels.nonfinite import FIRST_NONFINITE, PARTS, FirstNonFinite
 from flowml.runtimes.runtime import Advance, NonFiniteError, Runtime, Turn
 from flowml.solvers.solver import RowError, Solver, State
 
 
-class Training:
+class Training(Records):
     """One fit: drives solvers, one stage after the other, over the shards of one runtime.
 
     Parameters
@@ -31,10 +30,8 @@ class Training:
     def __init__(
         self, runtime: Runtime, checkpoint: Checkpoint, emit: Callable[[Event], None]
     ) -> None:
+        super().__init__(checkpoint, emit)
         self.runtime = runtime
-        self.n_passes = 0
-        self._checkpoint = checkpoint
-        self._emit = emit
 
     def solve(self, stage: str, solver: Solver) -> State:
         """Run a solver until it is done and return its last state.
@@ -64,33 +61,6 @@ class Training:
             where = self._name_row(error.block, error.row)
             raise ValueError(f"{error.found} in {where}: {error.needs}") from None
         return state
-
-    @property
-    def history(self) -> tuple[PassCompleted, ...]:
-        """Every pass of the fit, those before a resume included."""
-        return tuple(self._checkpoint.progression.history)
-
-    def save(self, force: bool = False) -> bool:
-        """Write the checkpoint if there is one and it is time; tell whether it was written.
-
-        A full disk is no reason to lose the fit: it goes on, with a warning.
-        """
-        try:
-            written = self._checkpoint.save(force)
-        except OSError as error:
-            self.report(
-                f"checkpoint {self._checkpoint.path} can't be written ({error}); the one before it "
-                "stays, and the fit goes on"
-            )
-            return False
-        if written:
-            self._emit(CheckpointWritten(str(self._checkpoint.path), self.n_passes))
-        return written
-
-    def report(self, what: str) -> None:
-        """Tell of something that the user should see to: an event, and a warning."""
-        self._emit(Incident(what, self.n_passes))
-        warnings.warn(what, stacklevel=2)
 
     def _name_row(self, block: int, row: int) -> str:
         """Name a row counted from the start of a block."""

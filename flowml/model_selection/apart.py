@@ -1,25 +1,28 @@
-"""Fits of estimators that can't share passes: scikit-learn's own, one fit at a time or per task."""
+"""Fits of estimators that can't share passes: one at a time or in tasks, each kept once done."""
 
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import cross_validate as cross_validate_in_memory
 
 from flowml.config import get_config
 from flowml.data.assemble import join_blocks
 from flowml.data.dataset import Dataset
+from flowml.drive.procedure import Procedure
+from flowml.drive.records import Errands
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.metrics.fit_scores import DEFAULT, Fit, without_names
-from flowml.model_selection.outcome import Outcome
+from flowml.model_selection.outcome import Outcome, warn_of_failures
 from flowml.runtimes.whole import run_on_rows
+
+STAGE = "fits"
+TIMES = ("fit_time", "score_time")
 
 
 class Way(NamedTuple):
@@ -30,124 +33,202 @@ class Way(NamedTuple):
     scoring : whatever scikit-learn takes
     train_scores : bool
     error_score : "raise" or float
+    estimators : bool
+        Whether the fitted estimators are wanted: a checkpoint can't hold these.
     """
 
     scoring: Any
     train_scores: bool
     error_score: Any
+    estimators: bool
 
 
-class Job(NamedTuple):
-    """One fit.
+class Scored(NamedTuple):
+    """What came of one fit; a checkpoint holds it.
 
     Attributes
     ----------
-    candidate : estimator
-    splits : Splits
-    split : int
+    names : tuple of str
+        Of the scores; none where the fit failed.
+    test, train : tuple of float
+        None in `train` unless they were asked for.
+    fit_time, score_time : float
+    failure : str
+        Why the fit failed.
+    estimator : estimator or None
+        Where it is wanted.
     """
 
-    candidate: Any
-    splits: Splits
-    split: int
+    names: tuple[str, ...]
+    test: tuple[float, ...]
+    train: tuple[float, ...]
+    fit_time: float
+    score_time: float
+    failure: str = ""
+    estimator: Any = None
 
 
-def evaluate_in_memory(
-    candidates: Sequence[Any],
-    rows: tuple[Any, Any],
-    pairs: Sequence[tuple[Array, Array]],
-    way: Way,
-    params: Mapping[str, Any],
-) -> list[Outcome]:
-    """Fit and score on rows in this process, as scikit-learn does.
+class Rows(NamedTuple):
+    """Rows in this process, of whatever kind the estimator takes.
 
-    Parameters
+    Attributes
     ----------
-    candidates : sequence of estimators
-    rows : X and y
+    X, y : any
     pairs : sequence of pairs of index arrays
-    way : Way
-    params : mapping
+        The training and the test rows of each split.
+    params : dict
         Goes to ``fit``, such as sample weights.
     """
-    outcomes = []
-    for candidate in candidates:
-        found = cross_validate_in_memory(
-            candidate,
-            *rows,
-            cv=list(pairs),
-            scoring=way.scoring,
-            return_train_score=way.train_scores,
-            return_estimator=True,
-            error_score=way.error_score,
-            params=dict(params),
-        )
-        sides = {
-            side: {
-                name.removeprefix(f"{side}_"): np.asarray(values, dtype=np.float64)
-                for name, values in found.items()
-                if name.startswith(f"{side}_")
-            }
-            for side in ("test", "train")
-        }
-        times = (found["fit_time"], found["score_time"])
-        outcomes.append(Outcome(sides["test"], sides["train"], *times, tuple(found["estimator"])))
-    return outcomes
+
+    X: Any
+    y: Any
+    pairs: Sequence[tuple[Array, Array]]
+    params: dict[str, Any]
+
+
+def evaluate_in_memory(candidates: Sequence[Any], rows: Rows, way: Way) -> Procedure[list[Outcome]]:
+    """Fit and score on rows in this process, one fit after the other."""
+    jobs = [(candidate, pair) for candidate in candidates for pair in rows.pairs]
+
+    def run(numbers: Sequence[int], done: Callable[[int, Any], None]) -> None:
+        for number in numbers:
+            done(number, _scored_in_memory(*jobs[number], rows, way))
+
+    results = yield Errands(STAGE, len(jobs), run, kept=not way.estimators)
+    return _outcomes(results, len(rows.pairs), way.error_score)
 
 
 def evaluate_in_tasks(
     candidates: Sequence[Any], dataset: Dataset, splits: Splits, way: Way
-) -> list[Outcome]:
+) -> Procedure[list[Outcome]]:
     """Fit and score each candidate on each split in a task of its own, where the rows are."""
     numbers = range(splits.n_splits)
-    jobs = [Job(candidate, splits, number) for candidate in candidates for number in numbers]
-    results = run_on_rows(dataset, partial(fit_and_score, way), jobs, get_config())
-    n = splits.n_splits
-    return [_outcome(results[low : low + n]) for low in range(0, len(results), n)]
+    jobs = [(candidate, splits, number) for candidate in candidates for number in numbers]
+
+    def run(numbers: Sequence[int], done: Callable[[int, Any], None]) -> None:
+        wanted = [jobs[number] for number in numbers]
+        function = partial(_scored_in_task, way)
+        hand_over = partial(_renumbered, done, numbers)
+        run_on_rows(dataset, function, wanted, get_config(), hand_over)
+
+    results = yield Errands(STAGE, len(jobs), run, kept=not way.estimators)
+    return _outcomes(results, splits.n_splits, way.error_score)
 
 
-def fit_and_score(way: Way, rows: Block, job: Job) -> dict[str, Any]:
-    """Fit one candidate on one split and score it: a task."""
-    sides = {
-        name: taken(rows, Subset(job.splits, job.split, side))
-        for name, side in (("train", TRAIN), ("test", TEST))
-    }
-    estimator, started = clone(job.candidate), time.perf_counter()
-    scorer = check_scoring(estimator, way.scoring)
+def _renumbered(
+    done: Callable[[int, Any], None], numbers: Sequence[int], place: int, result: Any
+) -> None:
+    done(numbers[place], result)
+
+
+def _scored_in_memory(candidate: Any, pair: tuple[Array, Array], rows: Rows, way: Way) -> Scored:
+    """Fit and score as scikit-learn does."""
+    started = time.perf_counter()
     try:
-        fit(estimator, sides["train"])
+        found = cross_validate_in_memory(
+            candidate,
+            rows.X,
+            rows.y,
+            cv=[pair],
+            scoring=way.scoring,
+            return_train_score=way.train_scores,
+            return_estimator=way.estimators,
+            error_score="raise",
+            params=rows.params,
+        )
     except Exception as error:
         if way.error_score == "raise":
             raise
-        warnings.warn(f"a fit failed: {error}", FitFailedWarning, stacklevel=2)
-        estimator = None
-    fitted = time.perf_counter()
-    found: dict[str, Any] = {"estimator": estimator}
-    for side in ("test", "train") if way.train_scores else ("test",):
-        block = sides[side]
-        if estimator is None:
-            several = isinstance(way.scoring, list | tuple | set | dict)
-            score = dict.fromkeys(way.scoring if several else [DEFAULT], way.error_score)
-        else:
-            score = scorer(estimator, block.X, block.y)
-        found[side] = score if isinstance(score, dict) else {DEFAULT: score}
-    return found | {"fit_time": fitted - started, "score_time": time.perf_counter() - fitted}
+        return _failed(error, time.perf_counter() - started)
+    names = tuple(name.removeprefix("test_") for name in found if name.startswith("test_"))
+    test, train = (
+        tuple(float(found[f"{side}_{name}"][0]) for name in names if f"{side}_{name}" in found)
+        for side in ("test", "train")
+    )
+    times = float(found["fit_time"][0]), float(found["score_time"][0])
+    return Scored(names, test, train, *times, estimator=found.get("estimator", [None])[0])
+
+
+def _scored_in_task(way: Way, rows: Block, job: tuple[Any, Splits, int]) -> Scored:
+    """Fit one candidate on one split and score it: a task."""
+    candidate, splits, split = job
+    test, train = (taken(rows, Subset(splits, split, side)) for side in (TEST, TRAIN))
+    estimator, started = clone(candidate), time.perf_counter()
+    scorer = check_scoring(estimator, way.scoring)
+    try:
+        fit(estimator, train)
+        fitted = time.perf_counter()
+        sides = (test, train) if way.train_scores else (test,)
+        scores = [scorer(estimator, block.X, block.y) for block in sides]
+    except Exception as error:
+        if way.error_score == "raise":
+            raise
+        return _failed(error, time.perf_counter() - started)
+    scores = [one if isinstance(one, dict) else {DEFAULT: one} for one in scores]
+    values = [tuple(map(float, one.values())) for one in scores]
+    times = fitted - started, time.perf_counter() - fitted
+    kept = estimator if way.estimators else None
+    return Scored(tuple(scores[0]), values[0], (*values, ())[1], *times, estimator=kept)
+
+
+def _failed(error: Exception, seconds: float) -> Scored:
+    return Scored((), (), (), seconds, 0.0, f"{type(error).__name__}: {error}")
+
+
+def _outcomes(results: Sequence[Scored], n_splits: int, error_score: Any) -> list[Outcome]:
+    """Return what came of each candidate.
+
+    Raises
+    ------
+    ValueError
+        If every fit failed, saying why the first did.
+    """
+    failures = [result.failure for result in results]
+    if results and all(failures):
+        raise ValueError(f"all {len(failures)} fits failed. The first: {failures[0]}")
+    warn_of_failures(failures, error_score)
+    names = next(result.names for result in results if not result.failure)
+    with_train = any(result.train for result in results)
+    nothing = (error_score,) * len(names)
+    outcomes = []
+    for low in range(0, len(results), n_splits):
+        mine = results[low : low + n_splits]
+        test, train = (
+            dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
+            for values in (
+                [one.test or nothing for one in mine],
+                [one.train or nothing for one in mine],
+            )
+        )
+        fit_time, score_time = (np.array([getattr(one, name) for one in mine]) for name in TIMES)
+        estimators = tuple(one.estimator for one in mine)
+        train = train if with_train else {}
+        outcomes.append(Outcome(test, train, fit_time, score_time, estimators))
+    return outcomes
 
 
 def score_on_rows(
     fits: Sequence[Fit], scorers: Mapping[str, Any], dataset: Dataset
 ) -> list[dict[str, float]]:
     """Score fitted estimators by functions of all test rows at once, each in a task."""
-    if not (fits and scorers):
+    if not scorers:
         return [{} for _ in fits]
+    found: dict[int, dict[str, float]] = {}
     jobs = [fit._replace(estimator=without_names(fit.estimator)) for fit in fits]
-    return run_on_rows(dataset, partial(_scores, dict(scorers)), jobs, get_config())
+    function = partial(_scores, dict(scorers))
+    run_on_rows(dataset, function, jobs, get_config(), found.__setitem__)
+    return [found[number] for number in range(len(fits))]
 
 
 def _scores(scorers: Mapping[str, Any], rows: Block, fit: Fit) -> dict[str, float]:
     block = taken(rows, fit.subset)
     given = (block.X,) if block.y is None else (block.X, block.y)
     return {name: float(scorer(fit.estimator, *given)) for name, scorer in scorers.items()}
+
+
+def taken(rows: Block, subset: Subset) -> Block:
+    """Return a subset's rows as one block."""
+    return join_blocks(subset.see([rows]))
 
 
 def fit(estimator: Any, rows: Block) -> None:
@@ -158,27 +239,12 @@ def fit(estimator: Any, rows: Block) -> None:
 
 def refit(estimator: Any, dataset: Dataset) -> Any:
     """Fit an estimator of scikit-learn's to all rows, where they are, and bring it here."""
-    return run_on_rows(dataset, _refitted, [estimator], get_config())[0]
+    found: dict[int, Any] = {}
+    run_on_rows(dataset, _refitted, [estimator], get_config(), found.__setitem__)
+    return found[0]
 
 
 def _refitted(rows: Block, estimator: Any) -> Any:
     estimator = clone(estimator)
     fit(estimator, rows)
     return estimator
-
-
-def taken(rows: Block, subset: Subset) -> Block:
-    """Return a subset's rows as one block."""
-    return join_blocks(subset.see([rows]))
-
-
-def _outcome(results: Sequence[dict[str, Any]]) -> Outcome:
-    test, train = (
-        {name: np.array([one[side][name] for one in results]) for name in results[0].get(side, ())}
-        for side in ("test", "train")
-    )
-    fit_time, score_time = (
-        np.array([one[name] for one in results]) for name in ("fit_time", "score_time")
-    )
-    estimators = tuple(one["estimator"] for one in results)
-    return Outcome(test, train, fit_time, score_time, estimators)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from dask.base import tokenize
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
@@ -19,11 +20,12 @@ from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
 from flowml.drive.events import CandidateScored
 from flowml.drive.procedure import Procedure, follow
+from flowml.drive.session import recording
 from flowml.drive.stage import Stage
-from flowml.estimator import Needs, PassEstimator, adopt
+from flowml.estimator import Needs, PassEstimator, adopt, as_it_was_on_error
 from flowml.kernels.rows import Array
 from flowml.metrics.fit_scores import DEFAULT, choose_scorers
-from flowml.model_selection.apart import Way
+from flowml.model_selection.apart import Rows, Way
 from flowml.model_selection.evaluator import Evaluator, InMemory, SharedPasses, Tasks
 from flowml.model_selection.outcome import Outcome, tabulate
 from flowml.model_selection.search_plot import plot_scores
@@ -98,16 +100,19 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
         self._fit(X, y, sample_weight, groups)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> list[Trial]:
-        """Fit, and return the trials."""
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, estimators: bool = False
+    ) -> list[Trial]:
+        """Fit, and return the trials, with the estimators of the splits if they are wanted."""
         splitter = as_splitter(self.cv, X, y, groups, is_classifier(self.estimator))
+        way = Way(self.scoring, self.return_train_score, self.error_score, estimators)
         if not (shares_passes(self.estimator) or is_lazy(X)):
             pairs = list(splitter.split(X, y, groups))
             params = {} if sample_weight is None else {"sample_weight": sample_weight}
-            return follow(None, self._search(InMemory((X, y), pairs, self._way(), params)))
+            return self._search_in_memory(Rows(X, y, pairs, params), way)
         with self._training(X, y, sample_weight) as session, one_blas_thread():
             dataset = session.runtime.dataset
-            trials = follow(session, self._search_passes(splitter, dataset))
+            trials = follow(session, self._search_passes(splitter, dataset, way))
         if hasattr(self, "best_estimator_") and shares_passes(self.estimator):
             self.best_estimator_.n_passes_ = self.n_passes_
             self.best_estimator_._history = self._history
@@ -122,7 +127,16 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             needs = replace(needs, target=True, labels=np.asarray(y).dtype.kind not in "fiub")
         return adopt(self, X, y, sample_weight, needs, reset)
 
-    def _search_passes(self, splitter: Splitter, dataset: Dataset) -> Procedure[list[Trial]]:
+    def _search_in_memory(self, rows: Rows, way: Way) -> list[Trial]:
+        config, fingerprint = get_config(), self._fingerprint()
+        if config.checkpoint is not None:
+            fingerprint["data"] = tokenize(*rows)
+        with as_it_was_on_error(self), recording(config, fingerprint) as records:
+            return follow(records, self._search(InMemory(rows, way)))
+
+    def _search_passes(
+        self, splitter: Splitter, dataset: Dataset, way: Way
+    ) -> Procedure[list[Trial]]:
         sharing = shares_passes(self.estimator)
         scorers = choose_scorers(self.estimator, self.scoring) if sharing else {}
         splits = yield from draw_splits(splitter, dataset.n_rows)
@@ -130,7 +144,7 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             yield from count_classes(splits)
         error_score, train = self.error_score, self.return_train_score
         setting = Setting(dataset, splits, scorers, train, error_score)
-        evaluator = SharedPasses(setting) if sharing else Tasks(setting, self._way())
+        evaluator = SharedPasses(setting) if sharing else Tasks(setting, way)
         return (yield from self._search(evaluator))
 
     def _search(self, evaluator: Evaluator) -> Procedure[list[Trial]]:
@@ -187,9 +201,6 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             )
             for receive in get_config().callbacks:
                 receive(event)
-
-    def _way(self) -> Way:
-        return Way(self.scoring, self.return_train_score, self.error_score)
 
     def _check(self, dataset: Dataset) -> None:
         if shares_passes(self.estimator):

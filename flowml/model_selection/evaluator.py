@@ -9,9 +9,14 @@ from sklearn.base import clone
 from flowml.drive.procedure import Procedure, prefixed
 from flowml.estimator import validate_schema
 from flowml.kernels.random_keys import uniforms
-from flowml.kernels.rows import Array
 from flowml.kernels.splits import TRAIN, Thinned
-from flowml.model_selection.apart import Way, evaluate_in_memory, evaluate_in_tasks, refit
+from flowml.model_selection.apart import (
+    Rows,
+    Way,
+    evaluate_in_memory,
+    evaluate_in_tasks,
+    refit,
+)
 from flowml.model_selection.outcome import Outcome
 from flowml.model_selection.shared import Setting, evaluate_together
 
@@ -112,7 +117,6 @@ class Tasks:
         splits = self.setting.splits
         if share is not None:
             splits = Thinned(splits, *share)
-        yield from ()
         return evaluate_in_tasks(candidates, self.setting.dataset, splits, self.way)
 
     def refit(self, candidate: Any) -> Procedure[Any]:
@@ -127,42 +131,36 @@ class InMemory:
 
     Parameters
     ----------
-    rows : X and y
-    pairs : sequence of pairs of index arrays
+    rows : Rows
     way : Way
-    params : dict
-        Goes to ``fit``.
     """
 
-    rows: tuple[Any, Any]
-    pairs: Sequence[tuple[Array, Array]]
+    rows: Rows
     way: Way
-    params: dict[str, Any]
 
     @property
     def n_train(self) -> int:
         """Training rows of the first split."""
-        return len(self.pairs[0][0])
+        return len(self.rows.pairs[0][0])
 
     @property
     def n_splits(self) -> int:
         """Number of splits."""
-        return len(self.pairs)
+        return len(self.rows.pairs)
 
     def evaluate(
         self, candidates: Sequence[Any], share: Share | None = None
     ) -> Procedure[list[Outcome]]:
         """Fit and score one after the other."""
-        yield from ()
-        pairs = self.pairs
+        rows = self.rows
         if share is not None:
-            last = 1 + max(int(rows.max()) for pair in pairs for rows in pair)
+            last = 1 + max(int(numbers.max()) for pair in rows.pairs for numbers in pair)
             drawn = uniforms(share.seed, 0, last) < share.size
-            pairs = [(train[drawn[train]], test) for train, test in pairs]
-        return evaluate_in_memory(candidates, self.rows, pairs, self.way, self.params)
+            rows = rows._replace(pairs=[(train[drawn[train]], test) for train, test in rows.pairs])
+        return evaluate_in_memory(candidates, rows, self.way)
 
     def refit(self, candidate: Any) -> Procedure[Any]:
         """Fit to all rows."""
         yield from ()
-        X, y = self.rows
-        return clone(candidate).fit(X, *(() if y is None else (y,)), **self.params)
+        X, y, _, params = self.rows
+        return clone(candidate).fit(X, *(() if y is None else (y,)), **params)

@@ -1,11 +1,13 @@
 """What came of fitting and scoring an estimator on the splits, and the table of several such."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.ma import MaskedArray
 from scipy.stats import rankdata
+from sklearn.exceptions import FitFailedWarning
 
 from flowml.kernels.rows import Array
 
@@ -43,6 +45,25 @@ def tabulate(params: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -
             scores = np.array([getattr(outcome, side)[name] for outcome in outcomes])
             table |= _scores(f"{side}_{name}", scores, ranked=side == "test")
     return table
+
+
+def warn_of_failures(failures: Sequence[str], error_score: Any) -> None:
+    """Warn where fits failed.
+
+    Parameters
+    ----------
+    failures : sequence of str
+        Why each fit failed; empty where it didn't.
+    error_score : float
+    """
+    failed = [failure for failure in failures if failure]
+    if failed:
+        warnings.warn(
+            f"{len(failed)} fits failed out of a total of {len(failures)}; their score is set to "
+            f"{error_score}. The first: {failed[0]}",
+            FitFailedWarning,
+            stacklevel=8,
+        )
 
 
 def _scores(name: str, scores: Array, ranked: bool) -> dict[str, Array]:

@@ -1,13 +1,11 @@
 """Fits of many candidates on all splits, on the same passes over the data."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
 
 from flowml.data.dataset import Dataset
 from flowml.drive.procedure import Procedure, masked, together
@@ -16,7 +14,7 @@ from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
 from flowml.metrics.fit_scores import Fit, Summable, score_together
 from flowml.model_selection.apart import score_on_rows
-from flowml.model_selection.outcome import Outcome
+from flowml.model_selection.outcome import Outcome, warn_of_failures
 
 
 class Setting(NamedTuple):
@@ -114,13 +112,8 @@ def _report(errors: Sequence[Exception | None], error_score: Any) -> None:
     failed = [error for error in errors if error is not None]
     if failed and (error_score == "raise" or len(failed) == len(errors)):
         raise failed[0]
-    if failed:
-        warnings.warn(
-            f"{len(failed)} fits failed out of a total of {len(errors)}; their score is set to "
-            f"{error_score}. The first: {type(failed[0]).__name__}: {failed[0]}",
-            FitFailedWarning,
-            stacklevel=7,
-        )
+    failures = ["" if error is None else f"{type(error).__name__}: {error}" for error in errors]
+    warn_of_failures(failures, error_score)
 
 
 def _columns(scores: Sequence[dict[str, float]]) -> dict[str, Array]:

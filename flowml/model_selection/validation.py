@@ -64,7 +64,8 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
         error_score=error_score,
         return_train_score=return_train_score,
     )
-    (trial,) = search._fit(X, y, (params or {}).get("sample_weight"), groups)
+    weight = (params or {}).get("sample_weight")
+    (trial,) = search._fit(X, y, weight, groups, estimators=return_estimator)
     outcome = trial.outcome
     found: dict[str, Any] = {"fit_time": outcome.fit_time, "score_time": outcome.score_time}
     if return_estimator:
