@@ -11,6 +11,9 @@ from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from flowml.kernels.column_moments import COLUMN_MOMENTS
+from flowml.kernels.csr_gram import laid_out
+from flowml.kernels.gram import GRAM
+from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Block, rows_of
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 
@@ -48,6 +51,90 @@ def test_moments_of_csr_are_those_of_the_dense_matrix() -> None:
     )
     for found, expected in zip(sparse, dense, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def mixed_columns(n_rows: int = 2000) -> Any:
+    """Columns of all shares, one far from zero, one constant and one empty."""
+    random = np.random.default_rng(2)
+    shares = [0.001, 0.01, 0.1, 0.2, 0.24, 0.26, 0.5, 0.9, 1.0, 1.0, 0.2, 0.0, 1.0]
+    X = random.standard_normal((n_rows, len(shares))) * (random.random((n_rows, 13)) < shares)
+    X[:, 9:11] += 1e6 * (X[:, 9:11] != 0)
+    X[:, 12] = 3.0
+    return X
+
+
+def exact_products(Z: Any, weight: Any) -> Any:
+    Z = Z.astype(np.longdouble)
+    return (Z * weight[:, np.newaxis]).T @ Z
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_targets", [0, 1, 3])
+def test_gram_of_csr_is_exact_to_rounding(weighted: bool, n_targets: int) -> None:
+    random = np.random.default_rng(3)
+    X = mixed_columns()
+    y = random.standard_normal((len(X), n_targets)) + 100 if n_targets else None
+    weight = random.integers(0, 3, len(X)).astype(float) if weighted else None
+    gram = GRAM(None, [Block(sp.csr_array(X), y, weight)], {})
+    Z = X if y is None else np.column_stack([X, y])
+    share = np.ones(len(X)) if weight is None else weight
+    mean = share @ Z.astype(np.longdouble) / share.sum()
+    expected = exact_products(Z - mean, share)
+    length = np.sqrt(np.diag(expected).astype(float))
+    varies = np.diag(expected) > 0
+    error = np.abs(gram.scatter - expected)[np.ix_(varies, varies)]
+    assert np.max(error / np.outer(length[varies], length[varies])) < 2e-14
+    np.testing.assert_allclose(gram.scatter[~varies], 0.0, atol=1e-8)
+    spread = length / np.sqrt(share.sum())
+    assert np.all(np.abs(gram.mean - mean) <= 1e-14 * spread + 1e-15 * np.abs(mean))
+    np.testing.assert_array_equal(gram.scatter, gram.scatter.T)
+
+
+@pytest.mark.parametrize("kind", ["float32", "unsorted", "twice", "int64"])
+def test_gram_of_csr_in_any_form(kind: str) -> None:
+    X = sp.csr_array(mixed_columns(300)[:, :9])
+    if kind == "float32":
+        X = X.astype(np.float32)
+    expected = GRAM(None, [Block(X.toarray())], {})
+    if kind == "unsorted":
+        for low, high in zip(X.indptr[:-1], X.indptr[1:], strict=True):
+            for part in (X.indices, X.data):
+                part[low:high] = part[low:high][::-1].copy()
+    elif kind == "twice":
+        halves = np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr
+        X = sp.csr_array(halves, shape=X.shape)
+    elif kind == "int64":
+        X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    before = [part.copy() for part in (X.data, X.indices, X.indptr)]
+    found = GRAM(None, [Block(X)], {})
+    np.testing.assert_allclose(found.scatter, expected.scatter, rtol=1e-12, atol=1e-11)
+    for was, part in zip(before, (X.data, X.indices, X.indptr), strict=True):
+        np.testing.assert_array_equal(was, part)
+
+
+def test_columns_are_laid_out_by_the_weight_of_their_rows() -> None:
+    X = sp.csr_array(np.array([[1.0, 0, 2], [0, 0, 3], [0, 0, 4], [0, 5, 6], [0, 0, 7]]))
+    none = laid_out([Block(X)])
+    one = laid_out([Block(X, None, np.array([0.0, 0, 0, 3, 1]))])
+    two = laid_out([Block(X[:2]), Block(X[2:])])
+    assert none.tolist() == two.tolist() == [False, False, True]
+    assert one.tolist() == [False, True, True]
+
+
+def test_weighted_products_of_csr_about_a_center() -> None:
+    random = np.random.default_rng(4)
+    X, weight = mixed_columns()[:, :9], random.random(2000)
+    center = X.mean(axis=0)
+    Z = np.column_stack([X - center, np.ones(len(X))])
+    products = np.zeros((10, 10))
+    add_weighted_products(sp.csr_array(X), weight, center, products)
+    np.testing.assert_allclose(products, (Z * weight[:, np.newaxis]).T @ Z, rtol=1e-12, atol=1e-11)
+    signs = random.standard_normal((2000, 2, 2))
+    signs += signs.transpose(0, 2, 1)
+    found, dense = np.zeros((2, 20, 20))
+    add_pair_products(sp.csr_array(X), signs, center, found)
+    add_pair_products(X, signs, center, dense)
+    np.testing.assert_allclose(found, dense, rtol=1e-11, atol=1e-10)
 
 
 def test_wide_least_squares_is_iterated_to_the_same_minimum() -> None:

@@ -7,8 +7,8 @@ copy of its values and their columns, in every pass.
 import numba
 import numpy as np
 
-from flowml.kernels.gram import constant
-from flowml.kernels.rows import Array, Matrix, is_sparse
+from flowml.kernels.csr_gram import parts_of
+from flowml.kernels.rows import Array, Matrix, constant, is_sparse
 
 
 def times(X: Matrix, coef: Array) -> Array:
@@ -27,7 +27,7 @@ def times(X: Matrix, coef: Array) -> Array:
         product: Array = X @ coef.T
         return product
     out = np.empty((X.shape[0], len(coef)))
-    _times(*_parts(X), constant(np.ascontiguousarray(coef, np.float64)), out)
+    _times(*parts_of(X), constant(np.ascontiguousarray(coef, np.float64)), out)
     return out
 
 
@@ -42,15 +42,9 @@ def add_gathered(X: Matrix, weights: Array, out: Array) -> None:
         Added to.
     """
     if is_sparse(X):
-        _add_gathered(*_parts(X), constant(weights), out)
+        _add_gathered(*parts_of(X), constant(weights), out)
     else:
         out += (X.T @ weights.T).T
-
-
-def _parts(X: Matrix) -> tuple[Array, Array, Array]:
-    """Return starts, columns and values; columns without a sign never count from the end."""
-    columns = X.indices.view(f"u{X.indices.itemsize}")
-    return constant(X.indptr), constant(columns), constant(X.data)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

@@ -5,12 +5,23 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from flowml.kernels.csr_gram import add_csr_products, laid_out
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.rows import (
+    Array,
+    Block,
+    Matrix,
+    Rows,
+    Slice,
+    constant,
+    is_sparse,
+    n_features,
+    slices,
+)
 from flowml.kernels.scratch import scratch
 
 SLICE_ROWS = 1024
-"""Of rows at a time that are multiplied, CSR made dense for it: up to 2,000 columns 16 MB."""
+"""Of rows at a time that are multiplied."""
 SMALL_PRODUCT = 1 << 19
 """Multiplications up to which OpenBLAS has kernels for small products (1,000,000, less a margin):
 without copies, and for a few dozen columns three times as fast as its general one."""
@@ -49,18 +60,24 @@ def summarise(ask: None, rows: Rows) -> Gram:
 
     The shift keeps the digits that subtracting a large mean from raw sums would lose (Chan, Golub
     & LeVeque 1983, "Algorithms for computing the sample variance"). A column of ones beside the
-    others makes the same product give the sums.
+    others makes the same product give the sums. A sparse column is near enough to zero.
     """
     n_columns = n_features(rows) + n_targets(rows)
     first = next((block for block in rows if block.X.shape[0] > 0), None)
     if first is None:
         return nothing(n_columns)
     shift = shift_near(first)
+    dense = laid_out(rows) if is_sparse(first.X) else None
+    if dense is not None:
+        shift[: len(dense)][~dense] = 0.0
     count, weight, log_weight = 0.0, 0.0, 0.0
     products = scratch("gram sums", (n_columns + 1, n_columns + 1))
     products[:] = 0.0
     for block in rows:
-        add_products(block, shift, products)
+        if dense is None:
+            add_products(block, shift, products)
+        else:
+            add_csr_products(block.X, targets(block), block.weight, shift, dense, products)
         if block.weight is None:
             count += block.X.shape[0]
             weight += block.X.shape[0]
@@ -104,6 +121,12 @@ def n_targets(rows: Rows) -> int:
     return 1 if y.ndim == 1 else int(y.shape[1])
 
 
+def targets(rows: Block | Slice) -> Array:
+    """Return y with a column for each target, of which there may be none."""
+    n_rows = rows.X.shape[0]
+    return np.empty((n_rows, 0)) if rows.y is None else rows.y.reshape(n_rows, -1)
+
+
 def nothing(n_columns: int) -> Gram:
     """Return the sums over no rows."""
     return Gram(0.0, 0.0, 0.0, np.zeros(n_columns), np.zeros((n_columns, n_columns)))
@@ -121,13 +144,12 @@ def shift_near(block: Block) -> Array:
 
 
 def add_products(block: Block, shift: Array, products: Array) -> None:
-    """Add a block's cross products about the shift."""
+    """Add a dense block's cross products about the shift."""
     X, n_columns = block.X, len(products)
     product = scratch("gram product", products.shape)
     n_slice = SMALL_PRODUCT // n_columns**2
-    if n_slice >= LEAST_ROWS and not is_sparse(X) and X.flags.c_contiguous:
-        y = np.empty((len(X), 0)) if block.y is None else block.y
-        y = y.reshape(len(X), n_columns - 1 - X.shape[1])
+    if n_slice >= LEAST_ROWS and X.flags.c_contiguous:
+        y = targets(block)
         roots = np.empty(0) if block.weight is None else np.sqrt(block.weight)
         work = scratch("gram rows", (min(n_slice, MOST_ROWS) * n_columns,))
         _add_narrow_products(constant(X), constant(y), roots, shift, work, product, products)
@@ -135,13 +157,6 @@ def add_products(block: Block, shift: Array, products: Array) -> None:
     for part in slices([block], SLICE_ROWS):
         Z = centred(part, shift)
         products += np.matmul(Z.T, Z, out=product)
-
-
-def constant(values: Array) -> Array:
-    """Return a read-only view: compiled loops are compiled for these only."""
-    view = values.view()
-    view.flags.writeable = False
-    return view
 
 
 @numba.njit(nogil=True, cache=True)
@@ -172,7 +187,7 @@ def centred(part: Slice, center: Array) -> Array:
     """
     n_rows, n_columns = part.X.shape
     X = part.X.toarray() if is_sparse(part.X) else part.X
-    y = np.empty((n_rows, 0)) if part.y is None else part.y.reshape(n_rows, -1)
+    y = targets(part)
     roots = np.empty(0) if part.weight is None else np.sqrt(part.weight)
     if X.strides[0] >= X.strides[1]:
         Z = scratch("gram rows", (n_rows, len(center) + 1))

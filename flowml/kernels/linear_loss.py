@@ -6,7 +6,6 @@ import numpy as np
 
 from flowml.kernels.csr_products import add_gathered, times
 from flowml.kernels.fold import Fold
-from flowml.kernels.gram import constant
 from flowml.kernels.labels import encode
 from flowml.kernels.loss_rows import add_lines, count
 from flowml.kernels.mixed import Mixed
@@ -18,7 +17,17 @@ from flowml.kernels.products import (
     is_narrow,
     pairs_of,
 )
-from flowml.kernels.rows import Array, Block, Matrix, Rows, Slice, is_sparse, n_features, slices
+from flowml.kernels.rows import (
+    Array,
+    Block,
+    Matrix,
+    Rows,
+    Slice,
+    constant,
+    is_sparse,
+    n_features,
+    slices,
+)
 from flowml.kernels.scratch import scratch
 from flowml.kernels.symmetric import padded, whole_of
 from flowml.losses.compiled import form_of

@@ -8,8 +8,9 @@ and rows come from memory once.
 import numba
 import numpy as np
 
-from flowml.kernels.products import FEW_ROWS, add_weighted_half, fill_few
+from flowml.kernels.products import FEW_ROWS, fill_few
 from flowml.kernels.rows import Array, Matrix
+from flowml.kernels.symmetric import add_weighted_half
 from flowml.losses.compiled import derive
 
 

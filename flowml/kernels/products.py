@@ -3,12 +3,13 @@ r"""Weighted products of columns, :math:`Z^\top W Z` with :math:`Z = [X - c, 1]`
 import numba
 import numpy as np
 
-from flowml.kernels.gram import add_products, constant
+from flowml.kernels.csr_gram import add_csr_products, laid_out
+from flowml.kernels.gram import add_products
 from flowml.kernels.one_hot import OneHot
 from flowml.kernels.prefetch import CACHE_LINE, call_for
-from flowml.kernels.rows import Array, Block, Matrix, is_sparse
+from flowml.kernels.rows import Array, Block, Matrix, constant, is_sparse
 from flowml.kernels.scratch import scratch
-from flowml.kernels.symmetric import add_half, padded, whole_of
+from flowml.kernels.symmetric import add_weighted_half, padded, whole_of
 
 FEW_ROWS = 48
 """Rows that stay in a processor's nearest cache, weighted and as they are."""
@@ -34,7 +35,8 @@ def add_weighted_products(X: Matrix, weight: Array, center: Array, products: Arr
     if isinstance(X, OneHot):
         X.add_products(weight, center, products)
     elif is_sparse(X):
-        _add_sparse(X, weight, center, products)
+        dense = laid_out([Block(X, None, weight)])
+        add_csr_products(X, np.empty((len(weight), 0)), weight, center, dense, products)
     elif is_narrow(X):
         _add_narrow(X, weight[np.newaxis], center, products[np.newaxis])
     else:
@@ -157,26 +159,3 @@ def fill_few(X: Matrix, center: Array, few: Array) -> None:
         for j in range(n_columns):
             few[i, j] = X[i, j] - center[j]
         few[i, n_columns] = 1.0
-
-
-@numba.njit(nogil=True, cache=True)
-def add_weighted_half(few: Array, weight: Array, work: Array, half: Array) -> None:
-    """Add the weighted products of a few rows with themselves, as `symmetric.add_half` does."""
-    for i in range(len(few)):
-        for j in range(few.shape[1]):
-            work[i, j] = weight[i] * few[i, j]
-    add_half(work, few, len(few), half)
-
-
-def _add_sparse(X: Matrix, weight: Array, center: Array, products: Array) -> None:
-    """Multiply what is stored, then move the products to the center."""
-    weighted = X.multiply(weight[:, np.newaxis]).tocsr()
-    sums = np.asarray(weighted.sum(axis=0)).ravel()
-    total = float(weight.sum())
-    products[:-1, :-1] += (X.T @ weighted).toarray()
-    if center.any():
-        products[:-1, :-1] -= np.outer(center, sums) + np.outer(sums, center)
-        products[:-1, :-1] += total * np.outer(center, center)
-    products[:-1, -1] += sums - total * center
-    products[-1, :-1] += sums - total * center
-    products[-1, -1] += total

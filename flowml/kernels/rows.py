@@ -85,6 +85,13 @@ def is_sparse(X: Matrix) -> bool:
     return not isinstance(X, np.ndarray) and bool(sp.issparse(X))
 
 
+def constant(values: Array) -> Array:
+    """Return a read-only view: compiled loops are compiled for these only."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 def n_features(rows: Rows) -> int:
     """Count the columns of the blocks' X."""
     return int(rows[0].X.shape[1])

@@ -130,6 +130,15 @@ def add_half(left: Array, right: Array, n_rows: int, sums: Array) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
+def add_weighted_half(few: Array, weight: Array, work: Array, half: Array) -> None:
+    """Add the weighted products of a few rows with themselves, as `add_half` does."""
+    for i in range(len(few)):
+        for j in range(few.shape[1]):
+            work[i, j] = weight[i] * few[i, j]
+    add_half(work, few, len(few), half)
+
+
+@numba.njit(nogil=True, cache=True)
 def whole_of(half: Array, out: Array) -> None:
     """Add what `add_half` left of a symmetric matrix to a smaller one, both halves."""
     for i in range(len(out)):
