@@ -330,8 +330,15 @@ def as_splitter(cv: Any, X: Any, y: Any, groups: Any, stratified: bool) -> Split
             )
         return _listed(list(cv.split(X, y, groups)), _num_rows(X))
     if isinstance(cv, Iterable) and not isinstance(cv, str):
-        pairs = [(np.asarray(train), np.asarray(test)) for train, test in cv]
-        return _listed(pairs, _num_rows(X))
+        if X is None:
+            raise TypeError(
+                "cv gives rows by their numbers, and several fits share rows, of which each sees a "
+                "part: take a splitter of flowml.model_selection"
+            )
+        pairs = list(cv)
+        if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+            raise ValueError(f"cv={pairs!r:.80}: give pairs of training and test rows, or a number")
+        return _listed([(np.asarray(a), np.asarray(b)) for a, b in pairs], _num_rows(X))
     raise ValueError(
         "Expected `cv` as an integer, a cross-validation object (from "
         f"flowml.model_selection), or an iterable yielding (train, test) splits. Got {cv!r}."
@@ -396,10 +403,27 @@ def _listed(pairs: Sequence[tuple[Array, Array]], n_rows: int) -> ListedSplits:
     if not pairs:
         raise ValueError("cv yields no split: give at least one pair of training and test rows")
     table = np.full((len(pairs), n_rows), NEITHER, dtype=np.int8)
-    for sides, (train, test) in zip(table, pairs, strict=True):
-        sides[train] = TRAIN
-        sides[test] = TEST
+    for number, (sides, pair) in enumerate(zip(table, pairs, strict=True)):
+        for name, side, rows in zip(("training", "test"), (TRAIN, TEST), pair, strict=True):
+            what = f"split {number} of cv: its {name} rows"
+            sides[_row_numbers(rows, sides != NEITHER, what)] = side
     return ListedSplits(table)
+
+
+def _row_numbers(rows: Array, taken: Array, what: str) -> Array:
+    """Return a side's row numbers, of which none may be taken."""
+    rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
+        raise ValueError(f"{what} must be an array of row numbers, and at least one")
+    if rows.min() < -len(taken) or rows.max() >= len(taken):
+        raise ValueError(f"{what} go up to {rows.max()}, and X has {len(taken)} rows")
+    counts = np.bincount(rows % len(taken), minlength=len(taken))
+    if (again := np.flatnonzero(counts + taken > np.maximum(counts > 0, taken))).size:
+        raise ValueError(
+            f"{what} hold row {again[0]} a second time: a row is on one side of a split, once; "
+            "weigh it by sample_weight"
+        )
+    return rows
 
 
 def _in_turn(dealt: int, turns: Array) -> Array:

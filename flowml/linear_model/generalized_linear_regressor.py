@@ -11,7 +11,13 @@ from flowml.kernels.linear_loss import Offset
 from flowml.kernels.rows import Array
 from flowml.linear_model.generalized_linear_model import GeneralizedLinearModel
 from flowml.linear_model.offset_prediction import predict_with_offset
-from flowml.linear_model.offsets import adopt_beside, named_column, offset_of, split_off
+from flowml.linear_model.offsets import (
+    adopt_beside,
+    check_beside,
+    named_column,
+    offset_of,
+    split_off,
+)
 from flowml.linear_model.survey import Survey
 from flowml.losses.families import FAMILIES, Family, Tweedie, family_of_power
 from flowml.losses.links import LINKS, Link
@@ -285,6 +291,7 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
         check_number(self, "alpha", 0.0)
         check_share(self, "l1_ratio")
         self._check_bounds(dataset.schema)
+        check_beside(self, dataset.schema)
         super()._check(dataset)
 
     def _check_bounds(self, schema: Schema) -> None:

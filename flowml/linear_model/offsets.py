@@ -191,6 +191,18 @@ def check_column(column: Column, n_rows: int) -> Array:
     return values
 
 
+def check_beside(estimator: Any, schema: Schema) -> None:
+    """Refuse targets without the column that an estimator's parameters name.
+
+    Raises
+    ------
+    ValueError
+    """
+    named = named_column(estimator)
+    if named is not None and offset_of(schema) is None:
+        raise ValueError(_not_found(estimator, *named, schema.target_names or ()))
+
+
 def _not_found(estimator: Any, kind: str, name: str, names: tuple[str, ...]) -> str:
     found = f"it has {', '.join(names)}" if names else "it has no column names"
     return (

@@ -106,6 +106,8 @@ def choose_scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
     ValueError, TypeError
         If it is none of these.
     """
+    if isinstance(scoring, dict | list | tuple | set) and not scoring:
+        raise ValueError(f"scoring={scoring!r} has no scorer: give at least one")
     if isinstance(scoring, dict):
         return {name: _as_scorer(one) for name, one in scoring.items()}
     if isinstance(scoring, list | tuple | set):
@@ -240,11 +242,25 @@ class _Sums:
 
 
 def metric_of(estimator: Any, scorer: Summable, schema: Schema) -> Metric:
-    """Return what a score is summed up from."""
+    """Return what a score is summed up from.
+
+    Raises
+    ------
+    ValueError
+        If it compares labels and the estimator predicts numbers, or the other way round.
+    """
     if isinstance(scorer, OwnScore):
-        metric: Metric = estimator._own_metric(schema)
-        return metric
-    return scorer.make(getattr(estimator, "classes_", None))
+        own: Metric = estimator._own_metric(schema)
+        return own
+    labels = getattr(estimator, "classes_", None)
+    metric, name = scorer.make(labels), type(estimator).__name__
+    of_labels = any(fold is CONFUSION for fold, _ in metric.sums)
+    if of_labels and is_regressor(estimator):
+        raise ValueError(f"scorer {scorer.name!r} compares labels, and {name} predicts numbers")
+    is_text = labels is not None and labels.dtype.kind in "US"
+    if is_text and scorer.response == "predict" and not of_labels:
+        raise ValueError(f"scorer {scorer.name!r} compares numbers, and {name} predicts labels")
+    return metric
 
 
 def response_of(estimator: Any, scorer: Summable) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -223,7 +224,14 @@ def score_on_rows(
 def _scores(scorers: Mapping[str, Any], rows: Block, fit: Fit) -> dict[str, float]:
     block = taken(rows, fit.subset)
     given = (block.X,) if block.y is None else (block.X, block.y)
-    return {name: float(scorer(fit.estimator, *given)) for name, scorer in scorers.items()}
+    found = {name: scorer(fit.estimator, *given) for name, scorer in scorers.items()}
+    for name, score in found.items():
+        if not isinstance(score, Real):
+            raise TypeError(
+                f"scorer {name!r} returned {score!r:.80}: where fits share their passes it must "
+                "return a number; several scorers are given as a dict"
+            )
+    return {name: float(score) for name, score in found.items()}
 
 
 def taken(rows: Block, subset: Subset) -> Block:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -104,6 +105,7 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
         self, X: Any, y: Any, sample_weight: Any, groups: Any, estimators: bool = False
     ) -> list[Trial]:
         """Fit, and return the trials, with the estimators of the splits if they are wanted."""
+        self._check_search()
         splitter = as_splitter(self.cv, X, y, groups, is_classifier(self.estimator))
         way = Way(self.scoring, self.return_train_score, self.error_score, estimators)
         if not (shares_passes(self.estimator) or is_lazy(X)):
@@ -127,6 +129,16 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
             needs = replace(needs, target=True, labels=np.asarray(y).dtype.kind not in "fiub")
         return adopt(self, X, y, sample_weight, needs, reset)
 
+    def _check_search(self) -> None:
+        """Refuse what no search can use, before anything is read."""
+        name = type(self).__name__
+        if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")):
+            raise TypeError(f"{name}(estimator={self.estimator!r}): give an estimator, with fit")
+        if self.error_score != "raise" and not isinstance(self.error_score, Real):
+            raise ValueError(
+                f"{name}(error_score={self.error_score!r}): error_score must be 'raise' or a number"
+            )
+
     def _search_in_memory(self, rows: Rows, way: Way) -> list[Trial]:
         config, fingerprint = get_config(), self._fingerprint()
         if config.checkpoint is not None:
@@ -140,8 +152,8 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
         sharing = shares_passes(self.estimator)
         scorers = choose_scorers(self.estimator, self.scoring) if sharing else {}
         splits = yield from draw_splits(splitter, dataset.n_rows)
-        if is_classifier(self.estimator) and not splitter.stratified:
-            yield from count_classes(splits)
+        if is_classifier(self.estimator):
+            yield from count_classes(splits, splitter.stratified)
         error_score, train = self.error_score, self.return_train_score
         setting = Setting(dataset, splits, scorers, train, error_score)
         evaluator = SharedPasses(setting) if sharing else Tasks(setting, way)
@@ -170,6 +182,10 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
 
     def _choose(self, table: dict[str, Any], names: list[str]) -> None:
         """Find the best row of the table."""
+        if callable(self.refit):
+            self.best_index_ = int(self.refit(table))
+            self.best_params_ = table["params"][self.best_index_]
+            return
         if self.multimetric_ and (not self.refit or self.refit not in names):
             if self.refit:
                 raise ValueError(
@@ -256,6 +272,8 @@ class BaseSearch(MetaEstimatorMixin, PassEstimator):
         if self.scoring is None or not shares_passes(self.estimator):
             return float(best.score(X, y, **given))
         name = self.refit if self.multimetric_ else DEFAULT
+        if callable(name):
+            raise ValueError("refit is a callable: of several scores none is the search's own")
         return float(choose_scorers(best, self.scoring)[name](best, X, y, **given))
 
     @property

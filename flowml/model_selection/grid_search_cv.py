@@ -46,8 +46,9 @@ class GridSearchCV(ListedSearch):
         `flowml.metrics.get_scorer_names` are summed up in a pass; for other names of
         scikit-learn's, and for callables ``(estimator, X, y) -> float``, the rows are put together
         on a worker.
-    refit : bool or str, default=True
-        Whether to fit the best candidate to all rows; of several scores, the name to choose by.
+    refit : bool, str or callable, default=True
+        Whether to fit the best candidate to all rows; of several scores, the name to choose by. A
+        callable returns the place of the best in a ``cv_results_``.
     cv : int, splitter or iterable of pairs of index arrays, default=None
         None is 5 splits, stratified for classifiers.
     error_score : "raise" or float, default=nan

@@ -88,16 +88,33 @@ class HalvingSearch(BaseSearch):
         return list(sampler)
 
     def _most(self, evaluator: Evaluator) -> int:
-        """Return the largest resource."""
-        if self.max_resources is not None:
-            check_integer(self, "max_resources", 1)
-            return self.max_resources
-        if self.resource != ROWS:
+        """Return the largest resource.
+
+        Raises
+        ------
+        ValueError
+            If it isn't known, or below the smallest, or more rows than there are.
+        """
+        name, most = type(self).__name__, self.max_resources
+        for given in ("min_resources", "max_resources"):
+            if getattr(self, given) is not None:
+                check_integer(self, given, 1)
+        if most is None and self.resource != ROWS:
             raise ValueError(
-                f"{type(self).__name__}(resource={self.resource!r}): give max_resources, the "
+                f"{name}(resource={self.resource!r}): give max_resources, the "
                 "largest value of that parameter"
             )
-        return evaluator.n_train
+        if most is None:
+            most = evaluator.n_train
+        elif self.resource == ROWS and most > evaluator.n_train:
+            raise ValueError(
+                f"{name}(max_resources={most}): a split has {evaluator.n_train} rows to train on"
+            )
+        if self.min_resources is not None and self.min_resources > most:
+            raise ValueError(
+                f"{name}(min_resources={self.min_resources}): no fit gets above {most}"
+            )
+        return most
 
     def _best(self, table: dict[str, Any], name: str) -> int:
         """Return the best of those that got the most."""

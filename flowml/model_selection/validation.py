@@ -64,6 +64,8 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
         error_score=error_score,
         return_train_score=return_train_score,
     )
+    if unknown := sorted(set(params or {}) - {"sample_weight"}):
+        raise ValueError(f"params holds {unknown[0]!r}: fits take sample_weight alone")
     weight = (params or {}).get("sample_weight")
     (trial,) = search._fit(X, y, weight, groups, estimators=return_estimator)
     outcome = trial.outcome
