@@ -15,6 +15,7 @@ CHUNKS = {"chunks": 20}
 LOGISTIC = Problem("logistic")
 MULTINOMIAL = Problem("multinomial", n_classes=5)
 POISSON = Problem("poisson", alpha=1e-4)
+ONE_RIDGE, RIDGE_PATH = "one Ridge fit", {"alphas": 100, "cv": 5}
 PATH = {"l1_ratio": 0.5, "alphas": 100, "cv": 5, "tol": 1e-8}
 
 
@@ -104,6 +105,16 @@ GLM_JOBS = (
         ),
         (speedup(15.0, "scikit-learn"),),
         note="Both to a duality gap of 1e-8 of the targets' sum of squares.",
+    ),
+    Job(
+        "ridge-path",
+        "RidgeCV, 100 alphas, 5 folds, in process",
+        Data("regression"),
+        (
+            Contender(FLOWML, "flowml_models:ridge_path", RIDGE_PATH),
+            Contender(ONE_RIDGE, "flowml_models:ridge_once", RIDGE_PATH),
+        ),
+        (Target(Measure.COST, 1.3, (ONE_RIDGE,)),),
     ),
     Job(
         "logistic-path",

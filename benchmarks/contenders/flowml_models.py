@@ -3,12 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from benchmarks.contenders.inputs import arrays, frame, on_workers, sparse_arrays
 from benchmarks.contenders.reaching import passes, reaching
-from benchmarks.contenders.results import chosen
+from benchmarks.contenders.results import chosen, coefficients
 from benchmarks.contenders.turn import Run, Work, timed
 from flowml import config_context, linear_model
-from flowml.linear_model import ElasticNetCV, LogisticRegression, PoissonRegressor
+from flowml.linear_model import (
+    ElasticNetCV,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
 
 
 @contextmanager
@@ -43,6 +51,24 @@ def poisson_of_categories(work: Work) -> Iterator[Run]:
 def elastic_net_path(work: Work) -> Iterator[Run]:
     (X, y), model = arrays(work), ElasticNetCV(**work.options)
     yield timed(lambda: model.fit(X, y), chosen)
+
+
+@contextmanager
+def ridge_path(work: Work) -> Iterator[Run]:
+    (X, y), model = arrays(work), _ridge_path(work)
+    yield timed(lambda: model.fit(X, y), coefficients)
+
+
+@contextmanager
+def ridge_once(work: Work) -> Iterator[Run]:
+    """Fit with the penalty that the path chooses."""
+    X, y = arrays(work)
+    model = Ridge(alpha=_ridge_path(work).fit(X, y).alpha_)
+    yield timed(lambda: model.fit(X, y), coefficients)
+
+
+def _ridge_path(work: Work) -> RidgeCV:
+    return RidgeCV(alphas=np.logspace(-3, 3, work.options["alphas"]), cv=work.options["cv"])
 
 
 @contextmanager
