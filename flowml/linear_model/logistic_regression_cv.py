@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
@@ -10,85 +10,23 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
-from flowml.drive.procedure import Procedure, Step, follow, prefixed, together
+from flowml.drive.procedure import Procedure, follow, prefixed
 from flowml.drive.stage import Stage
-from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
-from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT
-from flowml.kernels.masked import TARGETS
 from flowml.kernels.rows import Array
-from flowml.kernels.splits import TEST, TRAIN, Splits, Subset
+from flowml.kernels.splits import TEST, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS
-from flowml.linear_model import survey as first_look
 from flowml.linear_model.joint_answers import answer_together
+from flowml.linear_model.joint_fits import Found, Trial, fit_on_splits, look, objective_of
 from flowml.linear_model.logistic_regression import LogisticRegression
-from flowml.linear_model.minimising import (
-    SAMPLE_PASSES,
-    SAMPLE_TOLERANCE,
-    STAGE,
-    without_features,
-    work_of,
-)
-from flowml.linear_model.solver_choice import SOLVERS, choose_solver
 from flowml.linear_model.summary import LinearSummary
 from flowml.linear_model.survey import Survey, sample_seed
 from flowml.metrics import get_scorer
 from flowml.metrics.fit_scores import DEFAULT, Fit, choose_scorers, score_together
 from flowml.parameters import check_flags, check_integer, check_numbers
 from flowml.runtimes.blas import one_blas_thread
-from flowml.solvers.chords import Chords, ChordsState
-from flowml.solvers.chords import Fit as ChordFit
-from flowml.solvers.in_memory import solve_in_memory
-from flowml.solvers.masked import Masked
-from flowml.solvers.newton import NewtonState
-from flowml.solvers.objective import Objective, Start
-from flowml.solvers.one_pass import OnePass
-from flowml.solvers.solver import Solver
-from flowml.solvers.together import Together
 from flowml.splitters import Splitter, as_splitter
 from flowml.splitting import STAGE as SPLITTING
-from flowml.splitting import check_classes, draw_splits
-
-APART = "fit apart"
-MOST_CHORDS = 8
-"""Passes after which a curvature of one's own pays."""
-CHORD_ROWS = 150
-"""Of the sample, for each parameter: errors fall to a tenth with each pass then."""
-
-
-class Trial(NamedTuple):
-    """One fit of one split.
-
-    Attributes
-    ----------
-    model : LogisticRegression
-    objective : Objective
-    subset : Subset
-        The split's training rows.
-    start : Start
-        Where the sample leads.
-    solver : str
-        That a fit of this trial alone would take.
-    """
-
-    model: LogisticRegression
-    objective: Objective
-    subset: Subset
-    start: Start
-    solver: str
-
-
-class Found(NamedTuple):
-    """Where a trial ended.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (n_outputs, n_features + 1)
-    n_iter : int
-        Steps on all rows.
-    """
-
-    theta: Array
-    n_iter: int
+from flowml.splitting import draw_splits
 
 
 class LogisticRegressionCV(LogisticRegression):
@@ -254,131 +192,26 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _searching(self, splitter: Splitter, schema: Schema, n_rows: int | None) -> Procedure[None]:
         splits = yield from draw_splits(splitter, n_rows)
-        looks = yield from self._look(splits, schema, n_rows)
-        starts = self._path(looks[0], schema)
-        curvatures = yield from self._curvatures(looks[0], starts, schema)
-        trials = self._trials(looks[1:], starts, splits, schema)
-        found = yield from self._settle(trials, curvatures, splits)
+        models = [self._model(*penalty) for penalty in self._grid()]
+        surveys = yield from look(models[0], splits, schema, n_rows)
+        pairs = yield from fit_on_splits(models, surveys, splits, schema)
+        trials, found = [trial for trial, _ in pairs], [end for _, end in pairs]
         fits = self._fits(trials, found, splits)
         scorers = choose_scorers(self, self.scoring)
         scores = yield from score_together(fits, scorers, schema)
         shape = (splits.n_splits, len(self._ratios()), len(self._costs()))
         self._note(fits, found, np.array([one[DEFAULT] for one in scores]).reshape(shape))
         if self.refit:
-            yield from self._refit(looks[0], schema, found)
+            yield from self._refit(surveys[0], schema, found)
         else:
             self._average(fits[0].estimator, schema.dtype)
-
-    def _look(self, splits: Splits, schema: Schema, n_rows: int | None) -> Procedure[list[Survey]]:
-        """Look at all rows and, with the same sample, at each split's, in one pass."""
-        seed = sample_seed(self.random_state)
-        whole = first_look.survey(schema, n_rows, self.fit_intercept, True, seed)
-        subsets = [Subset(splits, number, TRAIN) for number in range(splits.n_splits)]
-        found = yield from together([whole, *(_labels(subset) for subset in subsets)])
-        survey, labels = cast(Survey, found[0]), cast(list[LabelWeights], found[1:])
-        check_classes(labels)
-        return [survey, *(survey._replace(labels=one) for one in labels)]
-
-    def _path(self, survey: Survey, schema: Schema) -> list[Start]:
-        """Minimise on the sample for each penalty, each from the minimum of the one before."""
-        starts: list[Start] = []
-        before: Array | None = None
-        for ratio, cost in self._grid():
-            objective = self._objective(self._model(ratio, cost), survey, schema)
-            start = path_start(objective, survey, self._solver_name(objective, survey), before)
-            before = start.theta
-            starts.append(start)
-        return starts
-
-    def _curvatures(
-        self, survey: Survey, starts: Sequence[Start], schema: Schema
-    ) -> Procedure[list[Array | None]]:
-        """Return the curvature at each start: the sample's, less its error where that is known.
-
-        The error is the difference to all rows' curvature at one of the starts, that of the weakest
-        penalty, where the predictors are largest and the curvature is least. It takes a pass.
-        """
-        objectives = [
-            self._objective(self._model(*penalty), survey, schema) for penalty in self._grid()
-        ]
-        pairs = zip(objectives, starts, strict=True)
-        found = [_curvature(one, start, self._solver_name(one, survey)) for one, start in pairs]
-        known = [place for place, one in enumerate(found) if one is not None]
-        if not known or not survey.is_thin:
-            return found
-        last = max(known, key=lambda place: self._grid()[place][1])
-        theta = starts[last].theta
-        point = objectives[last].point(theta)
-        sums = (yield Step("curvature", OnePass(LOSS_CURVATURE, point))).summary
-        exact = objectives[last].evaluate(sums, theta).curvature
-        assert exact is not None
-        error = exact - found[last]
-        return [None if one is None else one + error for one in found]
-
-    def _trials(
-        self, surveys: Sequence[Survey], starts: Sequence[Start], splits: Splits, schema: Schema
-    ) -> list[Trial]:
-        trials = []
-        for number, survey in enumerate(surveys):
-            for (ratio, cost), start in zip(self._grid(), starts, strict=True):
-                model = self._model(ratio, cost)
-                objective = self._objective(model, survey, schema)
-                solver, subset = self._solver_name(objective, survey), Subset(splits, number, TRAIN)
-                trials.append(Trial(model, objective, subset, start, solver))
-        return trials
-
-    def _objective(self, model: LogisticRegression, survey: Survey, schema: Schema) -> Objective:
-        objective = Objective(
-            model._loss(survey),
-            model._penalty(survey),
-            model._target(survey),
-            survey.center,
-            survey.spread,
-            self.fit_intercept,
-        )
-        if survey.levels is not None:
-            objective = model._with_categories(objective, survey.levels, schema)
-        return objective
-
-    def _settle(
-        self, trials: Sequence[Trial], curvatures: Sequence[Array | None], splits: Splits
-    ) -> Procedure[list[Found]]:
-        """Minimise all: with the curvature of all rows where it will do, else with their own."""
-        found: dict[int, Found] = {}
-        starts, fits, places = [trial.start for trial in trials], [], []
-        for place, trial in enumerate(trials):
-            curvature = curvatures[place % len(curvatures)]
-            if curvature is not None:
-                start = trial.start.theta
-                fits.append(ChordFit(trial.objective, trial.subset.split, start, curvature))
-                places.append(place)
-        if places:
-            passes = min(self.max_iter, MOST_CHORDS)
-            state: ChordsState = yield Step(STAGE, Chords(fits, splits, self.tol, passes))
-            for n, place in enumerate(places):
-                if state.settled[n]:
-                    found[place] = Found(state.theta[n], int(state.n_iter[n]))
-                elif not state.left[n]:
-                    starts[place] = Start(state.theta[n], state.theta[n], np.inf)
-        rest = [place for place in range(len(trials)) if place not in found]
-        if rest:
-            solvers = [self._alone(trials[place], starts[place]) for place in rest]
-            states = (yield Step(APART if places else STAGE, Together(solvers))).members
-            for place, one in zip(rest, states, strict=True):
-                found[place] = Found(one.theta, one.n_iter)
-        return [found[place] for place in range(len(trials))]
-
-    def _alone(self, trial: Trial, start: Start) -> Solver:
-        """Return the solver that a fit of this trial alone would take."""
-        make = SOLVERS[trial.solver].make
-        return Masked(make(trial.objective, start, self.tol, self.max_iter), trial.subset)
 
     def _refit(self, survey: Survey, schema: Schema, found: Sequence[Found]) -> Procedure[None]:
         """Fit to all rows, from the middle of what the splits have found."""
         best = self._model(self.l1_ratio_, self.C_)
         best.random_state = sample_seed(self.random_state)
         self._name_features(best)
-        objective = self._objective(best, survey, schema)
+        objective = objective_of(best, survey, schema)
         place = self._grid().index((self.l1_ratio_, self.C_))
         warm = np.mean([one.theta for one in found[place :: len(self._grid())]], axis=0)
         options = best._options()._replace(describe=True)
@@ -400,10 +233,6 @@ class LogisticRegressionCV(LogisticRegression):
         mean.coef_ = coef[:, :-1] if self.fit_intercept else coef
         mean.coef_, mean.intercept_ = mean.coef_.astype(dtype), intercept.astype(dtype)
         self._adopt_best(mean)
-
-    def _solver_name(self, objective: Objective, survey: Survey) -> str:
-        work = work_of(objective, survey)
-        return choose_solver(self.solver, work, not objective.penalty.is_smooth)[0]
 
     def _fits(self, trials: Sequence[Trial], found: Sequence[Found], splits: Splits) -> list[Fit]:
         """Return the fitted models beside the test rows of their splits."""
@@ -466,6 +295,7 @@ class LogisticRegressionCV(LogisticRegression):
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
+            random_state=self.random_state,
             categorical=self.categorical,
         )
 
@@ -510,34 +340,3 @@ class LogisticRegressionCV(LogisticRegression):
         counting = Stage(SPLITTING, STRATUM_COUNTS, True, 1, 0)
         inner = self._model(float(self._ratios()[-1]), 1.0)._stages(schema)
         return [counting, *inner]
-
-
-def _labels(subset: Subset) -> Procedure[LabelWeights]:
-    """Count the labels of a subset's rows, of which no features are taken out."""
-    solver = Masked(Masked(OnePass(LABEL_WEIGHTS), subset), TARGETS)
-    labels: LabelWeights = (yield Step("labels", solver)).summary
-    return labels
-
-
-def _curvature(objective: Objective, start: Start, solver: str) -> Array | None:
-    """Return the mean loss's curvature at a start, if the sample tells it well enough."""
-    known = isinstance(start.learned, NewtonState) and start.learned.sums is not None
-    if solver != "newton" or not known or start.rows < CHORD_ROWS * start.theta.size:
-        return None
-    return objective.evaluate(start.learned.sums, start.theta).curvature
-
-
-def path_start(objective: Objective, survey: Survey, name: str, before: Array | None) -> Start:
-    """Minimise on the sample, from the minimum of another penalty where there is one."""
-    nothing, sample = without_features(objective, survey.sample), survey.sample
-    sums = LOSS_GRADIENT(objective.point(nothing), [sample], {})
-    ceiling = objective.evaluate(sums, nothing).value
-    first = nothing if before is None else before
-    solver = SOLVERS[name].make(
-        objective, Start(first, nothing, np.inf), SAMPLE_TOLERANCE, SAMPLE_PASSES
-    )
-    state, _ = solve_in_memory(solver, [sample])
-    if state.separated or not np.isfinite(state.theta).all() or state.value > ceiling:
-        return Start(nothing, nothing, np.inf)
-    rows = len(sample.X) if isinstance(sample.X, np.ndarray) else 0
-    return Start(state.theta, nothing, ceiling, state, rows)
