@@ -123,8 +123,9 @@ def n_targets(rows: Rows) -> int:
 
 def targets(rows: Block | Slice) -> Array:
     """Return y with a column for each target, of which there may be none."""
-    n_rows = rows.X.shape[0]
-    return np.empty((n_rows, 0)) if rows.y is None else rows.y.reshape(n_rows, -1)
+    if rows.y is None:
+        return np.empty((rows.X.shape[0], 0))
+    return rows.y if rows.y.ndim == 2 else rows.y[:, np.newaxis]
 
 
 def nothing(n_columns: int) -> Gram:
