@@ -2,14 +2,16 @@
 
 Newton's method doesn't look again after its last step, so the sums that it ends with belong to the
 point before. Standard errors change in proportion to that step, coefficients and likelihood by its
-square. Two things make up for it. Where a pass is cheap and the step was longer than a tenth of the
-tolerance, Newton's method goes on for a pass (a few where its curvature is a stand-in, with which
-every step lowers the error by a factor instead of squaring it). What is left is estimated on
-the sample: the sums at the end, less those at the point before, times how many rows a row of the
-sample stands for. Where the sample is all rows that is exact; on a million rows standard errors
-come out to about five digits, and to more with a `tol` so small (1e-8) that a pass more is taken.
+square. What they change is taken from the sample: the sums at the end, less those at the point
+before, times how many rows a row of the sample stands for. What that leaves is proportional to the
+step too, and falls with the root of the sample's rows. So the step has to be short: where the
+sample lends its curvature, another pass for the gradient alone, which costs a fraction, may lead
+near enough to the minimum first (`closeness`). The error is then estimated from the difference
+between two halves of the sample, and only where it is above `PRECISION` are more passes with
+curvature taken, until it isn't.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,22 +19,46 @@ import numpy as np
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LossSums, Target
 from flowml.kernels.one_hot import Encoding
-from flowml.kernels.rows import Array
+from flowml.kernels.rows import Array, Block, Rows
 from flowml.linear_model.survey import Survey
 from flowml.losses.likelihood import likelihood_of
 from flowml.losses.loss import Loss
-from flowml.solvers.glm_statistics import Evidence
-from flowml.solvers.in_memory import adding_up
+from flowml.solvers.glm_statistics import Evidence, inverse_curvature
+from flowml.solvers.in_memory import adding_up, consecutive, solve_in_memory
 from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
 
 STAGE = "statistics"
-CHEAP_VALUES = 10_000_000
-"""Numbers in X up to which one more pass is cheap: 80 MB."""
-CLOSE, CLOSER = 0.1, 1e-3
-"""Shares of the tolerance at which the last step is short enough: the second is for a curvature
-that is a stand-in."""
-MOST_PASSES = 5
+PRECISION = 1e-6
+"""Relative error of standard errors."""
+MOST_PASSES = 10
+EXACT = 1e-3
+"""Share of the tolerance that steps in memory go to."""
+DEVIATIONS = 2.5
+UNMEASURED = 0.1
+"""By how much a step with a curvature that is a stand-in may shorten the next, if nothing tells."""
+PIECES = 16
+"""Of the sample, that go to its two halves in turn: its rows may be sorted."""
+
+
+class Shift(NamedTuple):
+    """What moving from one point to another changes, as the rows of a sample see it.
+
+    Attributes
+    ----------
+    weight : float
+        Of these rows.
+    curvature : ndarray of shape (n_parameters, n_parameters)
+        Change of the sum over them.
+    bent : ndarray of shape (n_outputs, n_features + 1)
+        Change of the gradient beyond what the curvature foresees.
+    pearson : float
+    """
+
+    weight: float
+    curvature: Array
+    bent: Array
+    pearson: float
 
 
 class Described(NamedTuple):
@@ -66,6 +92,15 @@ class Described(NamedTuple):
     growing: tuple[int, ...] = ()
 
 
+def closeness(n_rows: int, n_parameters: int) -> float:
+    """Return the violation at which a sample makes up for a last step to within `PRECISION`.
+
+    With it, the error of a standard error is about the violation times the root of the
+    parameters' share of the sample's rows, up to three times as much for some families.
+    """
+    return PRECISION * float(np.sqrt(n_rows / n_parameters))
+
+
 def gather(
     objective: Objective, survey: Survey, state: Any, tol: float
 ) -> Procedure[tuple[Array, Evidence | None]]:
@@ -87,32 +122,98 @@ def gather(
         return theta, None
     if sums is None or sums.curvature is None:
         return theta, _evidence(objective, survey, None, theta)
-    seen = state.seen
-    is_cheap = survey.rows * theta.shape[1] <= CHEAP_VALUES
-    close = (CLOSER if objective.loss.expected_curvature else CLOSE) * tol
-    if is_cheap and state.converged and state.violation > close:
-        start = Start(theta, theta, np.inf)
-        state = yield Step(STAGE, Newton(objective, start, close, MOST_PASSES))
-        theta, seen, sums = state.theta, state.seen, state.sums
-    if theta is not seen:
-        sums = _moved(objective, survey, sums, seen, theta)
-    return theta, _evidence(objective, survey, sums, theta)
+    if survey.is_whole and state.converged:  # what is left is done in memory
+        solver = Newton(objective, Start(theta, theta, np.inf), EXACT * tol, MOST_PASSES)
+        state, _ = solve_in_memory(solver, [survey.sample])
+        theta, sums = state.theta, state.sums
+    moved, error = _moved(objective, survey, sums, (state.seen, theta), state.rate)
+    n_passes = 0
+    while error > PRECISION and state.converged and state.violation and n_passes < MOST_PASSES:
+        before = state.violation
+        state = yield Step(STAGE, Newton(objective, Start(theta, theta, np.inf), tol, 1))
+        theta, n_passes = state.theta, n_passes + 1
+        points, rate = (state.seen, theta), state.violation / before
+        moved, error = _moved(objective, survey, state.sums, points, rate)
+    return theta, _evidence(objective, survey, moved, theta)
 
 
 def _moved(
-    objective: Objective, survey: Survey, sums: LossSums, before: Array, after: Array
-) -> LossSums:
-    """Return the sums at another point close by, as far as the sample tells."""
-    with adding_up([survey.sample]) as add_up:
-        here, there = (add_up(LOSS_CURVATURE, objective.point(theta)) for theta in (before, after))
-    factor = sums.weight / here.weight
-    assert sums.curvature is not None
-    curvature = sums.curvature + factor * (there.curvature - here.curvature)
+    objective: Objective, survey: Survey, sums: LossSums, points: tuple[Array, Array], rate: float
+) -> tuple[LossSums, float]:
+    """Return the sums at another point close by, as far as the sample tells.
+
+    Also the relative error that standard errors have then, estimated: what the sample misses of
+    their change, and what the rest of the way to the minimum would change. How long that is tells
+    the sample; where steps shorten by a factor (`rate`), it may be that of the last.
+    """
+    before, after = points
+    if after is before:
+        return sums, 0.0
     step = _in_columns_units(objective, after - before)
+    unseen = float(max(0.0, 1.0 - survey.sample.X.shape[0] / survey.rows))
+    parts = [[survey.sample]] if survey.is_whole else _halves(survey.sample)
+    shifts = [_shift(objective, rows, points, step) for rows in parts]
+    factor = sums.weight / sum(shift.weight for shift in shifts)
+    assert sums.curvature is not None
+    inverse, _ = inverse_curvature(_evidence(objective, survey, sums, before))
+    rises = np.array([_rises(sums, inverse, shift) for shift in shifts])
+    missed = 0.5 * unseen**0.5 * _largest(np.ptp(rises, axis=0))
+    rest = max(_rest(sums, inverse, shift, step) for shift in shifts)
+    if objective.loss.expected_curvature:
+        rest = max(rest, rate or UNMEASURED)
+    error = missed + rest * np.abs(rises).max(initial=0.0)
     bend = 0.5 * step.ravel() @ sums.curvature @ step.ravel()
-    value = sums.value + float(np.vdot(sums.gradient, step)) + float(bend)
-    pearson = sums.pearson + factor * (there.pearson - here.pearson)
-    return sums._replace(value=value, curvature=curvature, pearson=float(pearson))
+    moved = sums._replace(
+        value=sums.value + float(np.vdot(sums.gradient, step)) + float(bend),
+        curvature=sums.curvature + factor * np.sum([shift.curvature for shift in shifts], axis=0),
+        pearson=float(sums.pearson + factor * sum(shift.pearson for shift in shifts)),
+    )
+    return moved, float(error)
+
+
+def _halves(sample: Block) -> list[Rows]:
+    """Return two halves of a sample, of pieces in turn."""
+    n_rows = sample.X.shape[0]
+    ends = np.linspace(0, n_rows, PIECES + 1).astype(int).tolist()
+    pieces = [consecutive(sample, slice(low, high)) for low, high in pairwise(ends)]
+    return [pieces[::2], pieces[1::2]]
+
+
+def _shift(objective: Objective, rows: Rows, points: tuple[Array, Array], step: Array) -> Shift:
+    with adding_up(rows) as add_up:
+        here, there = (add_up(LOSS_CURVATURE, objective.point(theta)) for theta in points)
+    straight = (here.curvature @ step.ravel()).reshape(step.shape)
+    return Shift(
+        here.weight,
+        there.curvature - here.curvature,
+        there.gradient - here.gradient - straight,
+        there.pearson - here.pearson,
+    )
+
+
+def _rises(sums: LossSums, inverse: Array, shift: Shift) -> Array:
+    """Return by what share of themselves standard errors rise, if all rows are like a sample's."""
+    variance, factor = np.diag(inverse), sums.weight / shift.weight
+    known = variance > 0
+    change = factor * shift.curvature
+    fall = np.einsum("ij,jk,ik->i", inverse[known], change, inverse[known], optimize=True)
+    dispersion = factor * shift.pearson / sums.pearson if sums.pearson > 0 else 0.0
+    rises: Array = 0.5 * (dispersion - fall / variance[known])
+    return rises
+
+
+def _largest(errors: Array) -> float:
+    """Return what the largest of errors of a random size may be: few of them may be small."""
+    typical = float(np.sqrt(np.mean(np.square(errors)))) if len(errors) else 0.0
+    return max(float(errors.max(initial=0.0)), DEVIATIONS * typical)
+
+
+def _rest(sums: LossSums, inverse: Array, shift: Shift, step: Array) -> float:
+    """Return how long the step is that is left to the minimum, as a share of the last."""
+    left = inverse @ (sums.weight / shift.weight * shift.bent.ravel())
+    assert sums.curvature is not None
+    squares = [float(s @ sums.curvature @ s) for s in (left, step.ravel())]
+    return float(np.sqrt(max(squares[0], 0.0) / max(squares[1], 1e-300)))
 
 
 def _in_columns_units(objective: Objective, theta: Array) -> Array:

@@ -244,7 +244,7 @@ class LinearPredictor(PassEstimator):
             Stage(STAGE, solver.fold, question, solver.max_passes, work, note=note),
         ]
         if name == "newton" and not self._has_kinks and likelihood_of(loss) is not None:
-            doubt = "standard errors of six digits take it, and X is small"
+            doubt = "a sample leaves standard errors more than 1e-6 off"
             passes = evidence.MOST_PASSES
             stages.append(Stage(evidence.STAGE, solver.fold, question, passes, work, only_if=doubt))
         return stages

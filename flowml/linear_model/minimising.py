@@ -1,5 +1,6 @@
 """Minimise an objective: choose a solver, converge on the sample, finish on all rows."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.linear_loss import LOSS_GRADIENT
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.categorical import margins_of_levels
-from flowml.linear_model.evidence import Described, gather
+from flowml.linear_model.evidence import Described, closeness, gather
 from flowml.linear_model.feasible import check_finite, feasible
 from flowml.linear_model.minimising_kinks import GLOBBING, globbing
 from flowml.linear_model.solver_choice import SOLVERS, Work, choose_solver
@@ -17,6 +18,7 @@ from flowml.linear_model.survey import Survey
 from flowml.losses.kinked import KinkedLoss
 from flowml.runtimes.machine import total_memory
 from flowml.solvers.in_memory import solve_in_memory
+from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
 from flowml.solvers.solver import Solver
 
@@ -165,7 +167,10 @@ def _prepared(
         start = start._replace(theta=feasible(objective, survey.sample, warm))
     elif survey.is_thin and survey.sample.X.shape[0] >= ROWS_PER_COLUMN * objective.shape[1]:
         start, n_sample_iter = _start_on_sample(objective, survey.sample, start, make)
-    return make(objective, start, options.tol, options.max_iter), n_sample_iter
+    solver = make(objective, start, options.tol, options.max_iter)
+    if options.describe and isinstance(solver, Newton):
+        solver = replace(solver, close=closeness(survey.sample.X.shape[0], start.theta.size))
+    return solver, n_sample_iter
 
 
 def _places(growing: Array | None) -> tuple[int, ...]:

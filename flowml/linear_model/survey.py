@@ -63,6 +63,11 @@ class Survey(NamedTuple):
         return self.rows > LARGE_SHARE * self.sample.X.shape[0]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the sample holds every row of a weight above zero."""
+        return bool(self.rows == self.sample.X.shape[0])
+
+    @property
     def stored(self) -> float | None:
         """Values that a row stores on average, where they aren't all of them."""
         X = self.sample.X

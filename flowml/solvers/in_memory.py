@@ -64,12 +64,14 @@ def _pieces(block: Block) -> list[Block]:
     if n_rows <= PIECE_ROWS:
         return [block]
     parts = [slice(low, min(low + PIECE_ROWS, n_rows)) for low in range(0, n_rows, PIECE_ROWS)]
-    return [
-        block._replace(
-            X=rows_of(block.X, part),
-            y=None if block.y is None else block.y[part],
-            weight=None if block.weight is None else block.weight[part],
-            start=block.start + part.start,
-        )
-        for part in parts
-    ]
+    return [consecutive(block, part) for part in parts]
+
+
+def consecutive(block: Block, part: slice) -> Block:
+    """Return consecutive rows of a block, which share its memory."""
+    return block._replace(
+        X=rows_of(block.X, part),
+        y=None if block.y is None else block.y[part],
+        weight=None if block.weight is None else block.weight[part],
+        start=block.start + part.start,
+    )

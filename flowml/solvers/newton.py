@@ -25,6 +25,8 @@ CAUTION = 0.1
 """What is foreseen may be wrong by a factor of ten."""
 ROWS_PER_PARAMETER = 50
 """Of a sample: its curvature is then right to some 15 percent in every direction."""
+MOST_BORROWED = 3
+"""Passes that step with a sample's curvature: one that sums it up costs as much as two or three."""
 SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
 TAIL, ROUGH_TAIL = 0.01, 0.06
@@ -68,6 +70,11 @@ class NewtonState(NamedTuple):
         minimum about 0, in the tail of a loss that falls for ever `Loss.tail`.
     growing : ndarray of shape (n_features,), bool, or None
         Columns whose coefficients grow for ever, where they separate some of the rows only.
+    bends : bool
+        Whether the next pass sums up the curvature.
+    rate : float
+        The violation, as a share of the one before; 0 where the step came from no curvature of all
+        rows.
     seen : ndarray of the shape of `theta`, or None
         The last accepted point that a pass looked at.
     sums : LossSums or None
@@ -87,6 +94,8 @@ class NewtonState(NamedTuple):
     separated: bool = False
     slowing: float = 0.0
     growing: Array | None = None
+    bends: bool = True
+    rate: float = 0.0
     seen: Array | None = None
     sums: LossSums | None = None
 
@@ -101,7 +110,9 @@ class Newton:
     expected curvature this is iteratively reweighted least squares.
 
     A fit that comes from a sample large enough has the curvature near its first point already, to
-    a few percent: that pass sums up the gradient alone, and its step is never the last.
+    a few percent: that pass sums up the gradient alone, and its step is never the last. With
+    `close` one or two more do so, where that brings the next foreseeably so close to the minimum
+    that the curvature there is, but for little, that of the minimum.
 
     P. McCullagh & J. A. Nelder 1989, "Generalized Linear Models"; J. D. Lee, Y. Sun & M. A.
     Saunders 2014, "Proximal Newton-type methods for minimizing composite functions".
@@ -113,12 +124,15 @@ class Newton:
     tol : float
         Stop at a violation of at most this.
     max_passes : int
+    close : float, default=inf
+        Violation at which a pass is close enough to the minimum for its curvature to count.
     """
 
     objective: Objective
     start: Start
     tol: float
     max_passes: int
+    close: float = np.inf
 
     @property
     def fold(self) -> Fold:
@@ -139,12 +153,13 @@ class Newton:
             0,
             converged=False,
             stuck=False,
+            bends=self._borrowed is None,
         )
 
     def ask(self, state: NewtonState) -> Point:
         """Return the point to be tried."""
         point = self.objective.point(state.theta + state.share * state.step)
-        return point._replace(bends=state.n_passes > 0 or self._borrowed is None)
+        return point._replace(bends=state.bends)
 
     def step(self, state: NewtonState, summary: LossSums) -> NewtonState:
         """Take the tried step and find the next, or try a shorter one."""
@@ -154,11 +169,11 @@ class Newton:
         evaluation = self.objective.evaluate(summary, tried)
         state = state._replace(n_passes=state.n_passes + 1)
         if state.n_passes == 1 and self.start.misleads(evaluation.value):
-            return state._replace(theta=self.start.otherwise)
+            return state._replace(theta=self.start.otherwise, bends=True)
         if not falls_enough(state.value, evaluation.value, state.share * state.promise):
             borrowed = state.sums is not None and state.sums.curvature is None
             if borrowed and state.share > 0.0:  # look at the best point again, for its own
-                return state._replace(share=0.0)
+                return state._replace(share=0.0, bends=True)
             # where half of a step is too long, so is most of it
             share = state.share / (2 if state.share == 1.0 else 8)
             nowhere = not np.isfinite(state.value)  # it is the start that was tried
@@ -197,6 +212,8 @@ class Newton:
             separated=separated,
             slowing=slowing,
             growing=growing,
+            bends=bends or self._is_time_to_bend(state, violation),
+            rate=violation / state.violation if _was_bent(state) else 0.0,
             seen=tried,
             sums=summary,
         )
@@ -218,6 +235,21 @@ class Newton:
         if self.start.rows < ROWS_PER_PARAMETER * theta.size:
             return None
         return self.objective.evaluate(learned.sums, theta).curvature
+
+    def _is_time_to_bend(self, state: NewtonState, violation: float) -> bool:
+        """Tell after a pass for the gradient whether the next is to sum up the curvature.
+
+        Not yet where that is foreseen to be close after one more. The first step leaves about the
+        root of the parameters' share of the sample's rows; each further one twice the share that
+        the first has left, as what is left lies where the borrowed curvature is most wrong.
+        """
+        if state.n_passes == 1:
+            rate = float(np.sqrt(self.start.theta.size / max(self.start.rows, 1)))
+            next_ = rate * violation
+        else:
+            rate = violation / state.violation
+            next_ = 2 * rate * violation
+        return state.n_passes >= MOST_BORROWED or not 2 * rate * next_ <= self.close < next_
 
     def _bent(self, state: NewtonState, tried: Array, evaluation: Evaluation) -> float:
         """Return what of the violation comes from a curvature that changes along the last step.
@@ -248,6 +280,11 @@ class Newton:
     def _is_tail(self, slowing: float) -> bool:
         loss = self.objective.loss
         return abs(slowing - loss.tail) < (ROUGH_TAIL if loss.expected_curvature else TAIL)
+
+
+def _was_bent(state: NewtonState) -> bool:
+    """Tell whether the step is made of a curvature of all rows."""
+    return state.sums is not None and state.sums.curvature is not None and state.violation > 0
 
 
 def _growing(step: Array) -> Array:
