@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +349,18 @@ def test_a_resumed_fit_gives_the_same_bits(tmp_path: Path) -> None:
         resumed = QuantileRegressor(alpha=0.0, random_state=0).fit(X, y)
     np.testing.assert_array_equal(resumed.coef_, expected.coef_)
     assert resumed.n_passes_ == expected.n_passes_ > 2
+
+
+@pytest.mark.parametrize("n_rows", [60, 500])
+@pytest.mark.parametrize("epsilon", [1.0001, 1.001, 1.005])
+def test_huber_without_a_scale_is_the_median_regression(epsilon: float, n_rows: int) -> None:
+    """No scale above zero is best for an ε of up to about the root of n / (n - p)."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((n_rows, 5))
+    y = X @ np.arange(1.0, 6.0) + random.standard_t(3, size=n_rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = HuberRegressor(epsilon=epsilon, alpha=0.0).fit(X, y)
+    median = QuantileRegressor(alpha=0.0).fit(X, y)
+    np.testing.assert_allclose(model.coef_, median.coef_, rtol=1e-4)
+    assert 0.0 < model.scale_ < 1e-6

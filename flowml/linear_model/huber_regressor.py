@@ -1,5 +1,6 @@
 """Linear regression that outliers can't pull far."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -9,13 +10,14 @@ from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
 from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset
 from flowml.data.map_rows import of_rows
+from flowml.drive.procedure import Procedure
 from flowml.estimator import adopt
 from flowml.kernels.one_hot import Encoding
 from flowml.kernels.rows import Array, Block
 from flowml.linear_model.base import linear
 from flowml.linear_model.conversion import to_sklearn
 from flowml.linear_model.linear_output import LinearOutput
-from flowml.linear_model.minimising import Minimum
+from flowml.linear_model.minimising import Minimum, Options
 from flowml.linear_model.survey import Survey
 from flowml.linear_model.with_kinks import WithKinks
 from flowml.losses.epsilon_insensitive import EpsilonInsensitiveLoss
@@ -23,6 +25,7 @@ from flowml.losses.huber import HuberLoss, spread
 from flowml.losses.loss import Loss
 from flowml.parameters import check_number
 from flowml.penalties.elastic_net import ElasticNet
+from flowml.solvers.globbing import MOST_COLUMNS
 from flowml.solvers.objective import Objective
 
 LEAST_SCALE = 1e-8
@@ -69,7 +72,9 @@ class HuberRegressor(LinearOutput, WithKinks):
     coef_ : ndarray of shape (n_features,)
     intercept_ : float
     scale_ : float
-        σ; 0 for an `epsilon` of 1.
+        σ; 0 for an `epsilon` of 1, and next to nothing where no σ is small enough: for an `epsilon`
+        of up to about :math:`\sqrt{n / (n - p)}`. The coefficients are those of absolute errors
+        then.
     outliers_ : bool array of shape (n_rows,)
         The training rows whose error is larger than :math:`\epsilon \sigma`; for lazy X a lazy
         Dask array, which reads X again when it is computed, and which isn't pickled with the
@@ -161,18 +166,40 @@ class HuberRegressor(LinearOutput, WithKinks):
         return state
 
     def _loss(self, survey: Survey) -> Loss:
-        self._least = 0.0
         if self._is_absolute:
             return self._assumed_loss()
         assert survey.sample.y is not None
         assert survey.sample.weight is not None
-        self._least = LEAST_SCALE * spread(survey.sample.y, survey.sample.weight)
-        return HuberLoss(float(self.epsilon), self._least)
+        least = LEAST_SCALE * spread(survey.sample.y, survey.sample.weight)
+        return HuberLoss(float(self.epsilon), least)
 
     def _assumed_loss(self) -> Loss:
         if self._is_absolute:
             return EpsilonInsensitiveLoss(0.0)  # half of the objective
         return HuberLoss(float(self.epsilon), LEAST_SCALE)
+
+    def _minimise(
+        self, objective: Objective, survey: Survey, options: Options, warm: Array | None
+    ) -> Procedure[Minimum]:
+        r"""Minimise; where the scale falls to nothing, as that of absolute errors.
+
+        With ε up to about :math:`\sqrt{n / (n - p)}` no scale above zero is best: the objective is
+        then :math:`2 \epsilon` times the absolute errors.
+        """
+        minimum = yield from super()._minimise(objective, survey, options, warm)
+        loss = objective.loss
+        if not isinstance(loss, HuberLoss) or minimum.intercept[1] > loss.least:
+            return minimum
+        if objective.shape[1] > MOST_COLUMNS:
+            return minimum
+        penalty = ElasticNet(l2=self.alpha / (self.epsilon * survey.weight))
+        errors = replace(objective, loss=EpsilonInsensitiveLoss(0.0), penalty=penalty)
+        start = errors.parameters(minimum.coef[:1], minimum.intercept[:1])
+        found = yield from super()._minimise(errors, survey, options, start)
+        return found._replace(
+            intercept=np.append(found.intercept, minimum.intercept[1]),
+            n_iter=minimum.n_iter + found.n_iter,
+        )
 
     def _penalty(self, survey: Survey) -> ElasticNet:
         return ElasticNet(l2=(1.0 if self._is_absolute else 2.0) * self.alpha / survey.weight)
@@ -192,11 +219,6 @@ class HuberRegressor(LinearOutput, WithKinks):
             return super()._warm_parameters(objective)
         coef = np.stack([self.coef_, np.zeros_like(self.coef_)]).astype(np.float64)
         return objective.parameters(coef, np.array([self.intercept_, self.scale_]))
-
-    def _warn(self, minimum: Minimum) -> None:
-        is_met = not self._is_absolute and minimum.intercept[1] <= self._least
-        if not is_met:  # else rounding remains
-            super()._warn(minimum)
 
     def _mark_rows(self, dataset: Dataset) -> None:
         """Tell which rows are off by more than ε scales, lazily for lazy rows."""
