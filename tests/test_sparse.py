@@ -15,7 +15,15 @@ from flowml.kernels.csr_gram import laid_out
 from flowml.kernels.gram import GRAM
 from flowml.kernels.products import add_pair_products, add_weighted_products
 from flowml.kernels.rows import Block, rows_of
-from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from flowml.linear_model import (
+    ElasticNet,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+)
+from flowml.svm import LinearSVC
 
 
 def rows(n_rows: int = 3000, n_columns: int = 2500, share: float = 0.01) -> tuple[Any, Any]:
@@ -165,17 +173,49 @@ def test_wide_logistic_regression_equals_scikit_learn() -> None:
         np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:.*did not converge")
+FULL_SIZE = pytest.param(200_000, 100_000, 100, marks=pytest.mark.slow)
+
+
+def even_rows(n_rows: int, n_columns: int, stored: int) -> Any:
+    """Make CSR rows of a number of stored values each, one in every stretch of the columns."""
+    random = np.random.default_rng(5)
+    stretch = n_columns // stored
+    columns = random.integers(0, stretch, (n_rows, stored), dtype=np.int32)
+    columns += np.arange(0, n_columns, stretch, dtype=np.int32)
+    starts = np.arange(0, n_rows * stored + 1, stored, dtype=np.int32)
+    values = random.standard_normal(n_rows * stored)
+    return sp.csr_array((values, columns.ravel(), starts), shape=(n_rows, n_columns))
+
+
+@pytest.mark.filterwarnings("ignore:.*(did not converge|came no closer|stopped)")
+@pytest.mark.parametrize(("n_rows", "n_columns", "stored"), [(10_000, 20_000, 20), FULL_SIZE])
+@pytest.mark.parametrize("lazy", [False, True], ids=["here", "lazy"])
 @pytest.mark.parametrize(
-    "model", [LogisticRegression(max_iter=10), PoissonRegressor(max_iter=10), Ridge()]
+    "model",
+    [
+        LogisticRegression(max_iter=30),
+        LinearSVC(max_iter=30),
+        PoissonRegressor(max_iter=30),
+        Lasso(alpha=0.01, max_iter=30),
+        ElasticNet(alpha=0.01, max_iter=30),
+        Ridge(alpha=10.0),
+    ],
+    ids=lambda model: type(model).__name__,
 )
-def test_memory_is_a_small_multiple_of_the_values(model: Any) -> None:
-    X, y = rows(4000, 20_000, 0.002)
-    target = y > np.median(y) if isinstance(model, LogisticRegression) else np.abs(y)
-    model.fit(X, target)  # compiles
+def test_memory_is_that_of_the_values_and_some_vectors(
+    model: Any, lazy: bool, n_rows: int, n_columns: int, stored: int
+) -> None:
+    """A sample of the rows, and lazy ones that are kept; then memory of steps and leaves' sums."""
+    X = even_rows(n_rows, n_columns, stored)
+    y = np.abs(X @ np.random.default_rng(6).standard_normal(n_columns) / stored**0.5)
+    y = y > np.median(y) if isinstance(model, LogisticRegression | LinearSVC) else y
+    size = n_rows // 10
+    model.fit(X[:100], y[:100])  # compiles
+    rows = (in_blocks(X, size), da.from_array(y, chunks=size)) if lazy else (X, y)
     values = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
     tracemalloc.start()
-    model.fit(X, target)
+    model.fit(*rows)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 5 * values + 100 * 8 * X.shape[1] < X.shape[0] * X.shape[1] * 8 / 10
+    assert peak < (2 + lazy) * values + 150 * 8 * n_columns
+    assert peak < n_rows * n_columns * 8 / 10

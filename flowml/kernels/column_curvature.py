@@ -1,5 +1,6 @@
 """How much a loss bends along each column by itself: the diagonal of its curvature."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def column_curvature(point: Point, rows: Rows) -> ColumnCurvature:
             X, (y, weight) = point.columns(part.X), point.target.read(part)
             assert isinstance(X, OneHot)
             center = point.center[: X.dense.shape[1]]
-            squares = OneHot(np.square(X.dense - center), X.codes, X.n_columns)
+            squares = replace(X, dense=np.square(X.dense - center))
             bend = weighed(point.loss, y, predictor(point, X, part), weight).curvature
             if bend.ndim > 1:
                 bend = bend.diagonal(axis1=1, axis2=2)

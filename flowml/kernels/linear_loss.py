@@ -24,7 +24,6 @@ from flowml.kernels.rows import (
     Rows,
     Slice,
     constant,
-    is_sparse,
     n_features,
     slices,
 )
@@ -291,8 +290,11 @@ def weighed(loss: Loss, y: Array, eta: Array, weight: Array) -> Derivatives:
 
 
 def slice_rows(rows: Rows) -> int:
-    """Return how many rows of a dense leaf stay in the processor's cache; of CSR, more."""
-    if is_sparse(rows[0].X):
+    """Return how many rows of a dense leaf stay in the processor's cache; of others, more.
+
+    Each slice of these costs a vector of all columns.
+    """
+    if not isinstance(rows[0].X, np.ndarray):
         return SPARSE_SLICE_ROWS
     return max(256, SLICE_BYTES // (rows[0].X.dtype.itemsize * max(1, n_features(rows))))
 

@@ -1,10 +1,12 @@
 """The Gram matrix of numeric and categorical columns: categorical blocks are counts."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from flowml.kernels.fold import Fold
 from flowml.kernels.gram import Gram, merge, n_targets, nothing
-from flowml.kernels.one_hot import Encoding, OneHot
+from flowml.kernels.one_hot import Encoding
 from flowml.kernels.rows import Array, Rows, slices
 
 SLICE_ROWS = 4096
@@ -27,8 +29,9 @@ def summarise(ask: Encoding, rows: Rows) -> Gram:
     for part in slices(rows, SLICE_ROWS):
         X = ask.apply(part.X)
         weight = np.ones(len(X)) if part.weight is None else part.weight
-        codes = np.where(X.codes >= 0, X.codes + np.int32(targets), X.codes)
-        columns = OneHot(_beside(X.dense, part.y), codes, n_columns)
+        behind = np.where(X.columns >= 0, X.columns + np.int32(targets), X.columns)
+        dense = _beside(X.dense, part.y)
+        columns = replace(X, dense=dense, columns=behind, n_columns=n_columns)
         columns.add_products(weight, shift, products)
         count += float(np.count_nonzero(weight))
         log_weight += float(np.log(weight[weight > 0]).sum())

@@ -1,6 +1,6 @@
 """Categorical columns as the columns of ones and zeros that they stand for, never made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,9 +54,7 @@ class Encoding:
 
     def apply(self, X: Mixed) -> "OneHot":
         """Return the rows' columns; a label that the encoding doesn't know has none."""
-        codes = np.empty(X.codes.shape, dtype=np.int32)
-        _look_up(X.codes, *once(_places, self, X.levels), codes)
-        return OneHot(X.dense, codes, self.n_columns)
+        return OneHot(X.dense, X.codes, *once(_places, self, X.levels), self.n_columns)
 
     def unknown(self, X: Mixed) -> list[tuple[str, Any]]:
         """Return categorical columns and labels that rows have but the encoding doesn't know."""
@@ -69,50 +67,53 @@ class Encoding:
 
 
 def _places(encoding: Encoding, levels: tuple[Array, ...]) -> tuple[Array, Array]:
-    """Return the column of each of a block's labels, and behind them that of a missing one.
+    """Return the column of a missing label and behind it those of a block's labels.
 
-    The categorical columns' tables stand one behind the other; with them come their ends.
+    The categorical columns' tables stand one behind the other; with them come the places of their
+    first labels.
     """
     places = []
     for j, labels in enumerate(encoding.levels):
-        code = np.append(np.arange(len(levels[j]), dtype=np.int32), np.int32(MISSING))
-        place = translate(code, levels[j], labels)
+        place = translate(np.arange(MISSING, len(levels[j]), dtype=np.int32), levels[j], labels)
         if encoding.missing[j]:
-            place[-1] = len(labels)
+            place[0] = len(labels)
         place -= encoding.drop_first
         places.append(np.where(place >= 0, place + encoding.starts[j], MISSING).astype(np.int32))
-    ends = np.cumsum([len(place) for place in places])
-    return np.concatenate([np.empty(0, np.int32), *places]), ends.astype(np.intp)
-
-
-@njit(cache=True, nogil=True)
-def _look_up(codes: Array, places: Array, ends: Array, out: Array) -> None:
-    """Replace codes by columns; a missing label's is the last of its table."""
-    for i in range(codes.shape[0]):
-        for j in range(codes.shape[1]):
-            code = codes[i, j]
-            first = ends[j - 1] if j > 0 else 0
-            out[i, j] = places[first + code if code >= 0 else ends[j] - 1]
+    ends = np.cumsum([0, *(len(place) for place in places)])
+    return np.concatenate([np.empty(0, np.int32), *places]), ends[:-1] + 1
 
 
 @dataclass(frozen=True, eq=False)
 class OneHot:
     """Numeric columns and, behind them, columns of ones and zeros of which a row names its ones.
 
-    It multiplies like the dense matrix that it stands for.
+    It multiplies like the dense matrix that it stands for. Rows keep the codes that they came with:
+    what belongs to columns is brought into the order of the codes, which are fewer than the rows.
 
     Parameters
     ----------
     dense : ndarray of shape (n_rows, n_numeric)
-    codes : int32 ndarray of shape (n_rows, n_categorical)
-        Columns that hold a one; -1 for none.
+    labels : int32 ndarray of shape (n_rows, n_categorical)
+        A categorical column's label, as the number to be added to its first one's place in
+        `columns`; -1 where it is missing.
+    columns : int32 ndarray of shape (n_labels,)
+        The column that holds a one for each label; -1 for none.
+    first : int ndarray of shape (n_categorical,)
     n_columns : int
         Of both kinds.
     """
 
     dense: Array
-    codes: Array
+    labels: Array
+    columns: Array
+    first: Array
     n_columns: int
+
+    @property
+    def codes(self) -> Array:
+        """Each row's columns that hold a one, of shape (n_rows, n_categorical); -1 for none."""
+        codes: Array = self.columns[self.labels + self.first]
+        return codes
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -133,21 +134,24 @@ class OneHot:
         return len(self.dense)
 
     def __getitem__(self, rows: Any) -> "OneHot":
-        return OneHot(self.dense[rows], self.codes[rows], self.n_columns)
+        return replace(self, dense=self.dense[rows], labels=self.labels[rows])
 
     def __matmul__(self, factors: Array) -> Array:
         """Return the product with an array of shape (n_columns, n_outputs)."""
         n_numeric = self.dense.shape[1]
         product = np.asarray(self.dense @ factors[:n_numeric], dtype=np.float64)
-        _add_gathered(self.codes, np.ascontiguousarray(factors), product)
+        nothing = np.zeros((1, factors.shape[1]))
+        of_labels = np.concatenate([factors, nothing])[self.columns]
+        _add_gathered(self.labels, self.first, of_labels, product)
         return product
 
     def toarray(self) -> Array:
         """Return the dense matrix that it stands for: for tests and small samples."""
         out = np.zeros(self.shape)
         out[:, : self.dense.shape[1]] = self.dense
-        rows, columns = np.nonzero(self.codes >= 0)
-        out[rows, self.codes[rows, columns]] = 1.0
+        codes = self.codes
+        rows, columns = np.nonzero(codes >= 0)
+        out[rows, codes[rows, columns]] = 1.0
         return out
 
     def add_products(self, weight: Array, center: Array, products: Array) -> None:
@@ -172,13 +176,31 @@ class OneHot:
         products[:n_numeric, last] += square[:-1, -1]
         products[last, :n_numeric] += square[-1, :-1]
         products[last, last] += square[-1, -1]
-        beside = np.zeros((last - n_numeric, n_numeric + 1))
-        _add_scattered(self.codes, weighted, n_numeric, beside)
+        beside = self.sums_by_label(weighted)[n_numeric:]
         products[n_numeric:last, :n_numeric] += beside[:, :-1]
         products[:n_numeric, n_numeric:last] += beside[:, :-1].T
         products[n_numeric:last, last] += beside[:, -1]
         products[last, n_numeric:last] += beside[:, -1]
         _add_pairs(self.codes, weight, products)
+
+    def sums_by_label(self, values: Array) -> Array:
+        """Return for each column the sum of values over the rows in which a label makes it one.
+
+        Parameters
+        ----------
+        values : C-contiguous ndarray of shape (n_rows, n_outputs)
+
+        Returns
+        -------
+        ndarray of shape (n_columns, n_outputs)
+            Zero for numeric columns.
+        """
+        of_labels = np.zeros((len(self.columns), values.shape[1]))
+        _add_scattered(self.labels, self.first, values, of_labels)
+        sums = np.zeros((self.n_columns, values.shape[1]))
+        known = self.columns >= 0
+        sums[self.columns[known]] = of_labels[known]
+        return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,52 +211,43 @@ class Transposed:
 
     def __matmul__(self, factors: Array) -> Array:
         """Return the product with an array of shape (n_rows, n_outputs)."""
-        n_numeric, n_columns = self.matrix.dense.shape[1], self.matrix.n_columns
-        product = np.zeros((n_columns, factors.shape[1]))
-        product[:n_numeric] = self.matrix.dense.T @ factors
-        _add_scattered(
-            self.matrix.codes, np.ascontiguousarray(factors), n_numeric, product[n_numeric:]
-        )
+        dense = self.matrix.dense
+        product = self.matrix.sums_by_label(np.ascontiguousarray(factors))
+        product[: dense.shape[1]] = dense.T @ factors
         return product
 
 
 @njit(cache=True, nogil=True)
-def _add_gathered(codes: Array, factors: Array, out: Array) -> None:
-    """Add to each row the factors of its ones; a single output's sum stays in a register."""
+def _add_gathered(labels: Array, first: Array, factors: Array, out: Array) -> None:
+    """Add to each row the factors of its labels; a single output's sum stays in a register."""
     if factors.shape[1] == 1:
-        for i in range(codes.shape[0]):
+        for i in range(labels.shape[0]):
             total = out[i, 0]
-            for j in range(codes.shape[1]):
-                place = codes[i, j]
-                if place >= 0:
-                    total += factors[place, 0]
+            for j in range(labels.shape[1]):
+                total += factors[np.uintp(first[j] + labels[i, j]), 0]
             out[i, 0] = total
         return
-    for i in range(codes.shape[0]):
-        for j in range(codes.shape[1]):
-            place = codes[i, j]
-            if place >= 0:
-                for k in range(factors.shape[1]):
-                    out[i, k] += factors[place, k]
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            place = np.uintp(first[j] + labels[i, j])  # never counts from the end
+            for k in range(factors.shape[1]):
+                out[i, k] += factors[place, k]
 
 
 @njit(cache=True, nogil=True)
-def _add_scattered(codes: Array, values: Array, first: int, out: Array) -> None:
-    """Add each row's values to the columns of its ones, counted from the first."""
+def _add_scattered(labels: Array, first: Array, values: Array, out: Array) -> None:
+    """Add each row's values to those of its labels."""
     if values.shape[1] == 1:
-        for i in range(codes.shape[0]):
+        for i in range(labels.shape[0]):
             value = values[i, 0]
-            for j in range(codes.shape[1]):
-                place = codes[i, j] - first
-                if place >= 0:
-                    out[place, 0] += value
+            for j in range(labels.shape[1]):
+                out[np.uintp(first[j] + labels[i, j]), 0] += value
         return
-    for i in range(codes.shape[0]):
-        for j in range(codes.shape[1]):
-            place = codes[i, j] - first
-            if place >= 0:
-                for k in range(values.shape[1]):
-                    out[place, k] += values[i, k]
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            place = np.uintp(first[j] + labels[i, j])  # never counts from the end
+            for k in range(values.shape[1]):
+                out[place, k] += values[i, k]
 
 
 @njit(cache=True, nogil=True)

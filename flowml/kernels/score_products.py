@@ -220,8 +220,9 @@ def _add_by_group(X: Matrix, slope: Array, labels: Array, groups: Groups, center
             n_numeric = X.dense.shape[1]
             sums[:, output, :n_numeric] = members @ X.dense
             sums[:, output, n_numeric:-1] = 0.0
-            row, column = np.nonzero(X.codes >= 0)
-            np.add.at(sums[:, output], (code[row], X.codes[row, column]), share[row])
+            codes = X.codes
+            row, column = np.nonzero(codes >= 0)
+            np.add.at(sums[:, output], (code[row], codes[row, column]), share[row])
         else:
             product = members @ X
             sums[:, output, :-1] = product.toarray() if is_sparse(X) else product

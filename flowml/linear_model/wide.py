@@ -23,8 +23,8 @@ from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.objective import Objective
 
 MOST_COLUMNS, MOST_SPARSE_COLUMNS = 10_000, 2_000
-"""Up to here the columns' products are summed: 800 MB, and for CSR far more work than its values
-are worth."""
+"""Up to here the columns' products are summed: 800 MB, and for CSR and labels, of which a row has
+few, far more work to solve than the rows are worth (10,000 columns take minutes)."""
 TOLERANCE = 1e-7
 """Largest correlation of a column with what is left of y."""
 MOST_PASSES = 1000
@@ -36,8 +36,9 @@ NO_SUMS = (
 
 def is_wide(schema: Schema, encoding: Encoding | None = None) -> bool:
     """Tell whether there are too many columns for their products."""
-    n_columns = schema.n_features if encoding is None else encoding.n_columns
-    return n_columns > (MOST_SPARSE_COLUMNS if schema.sparse else MOST_COLUMNS)
+    if encoding is not None:
+        return encoding.n_columns > MOST_SPARSE_COLUMNS
+    return schema.n_features > (MOST_SPARSE_COLUMNS if schema.sparse else MOST_COLUMNS)
 
 
 def least_squares(
