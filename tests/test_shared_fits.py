@@ -4,16 +4,19 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import cluster, metrics
 from sklearn import linear_model as peers
 from sklearn import model_selection as sk
 from sklearn import multiclass as sk_multiclass
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
 
 import flowml
 from flowml import model_selection as fl
 from flowml.cluster import KMeans
+from flowml.datasets import california_housing
 from flowml.linear_model import (
     HuberRegressor,
     LogisticRegression,
@@ -201,6 +204,50 @@ def test_what_is_said_of_each_row_is_said_of_the_best_fit_too() -> None:
     np.testing.assert_array_equal(
         best.outliers_, HuberRegressor(alpha=best.alpha).fit(X, y).outliers_
     )
+
+
+# --- penalties of logistic regressions -----------------------------------------------------------
+
+
+def houses() -> tuple[np.ndarray, np.ndarray]:
+    frame = pd.read_parquet(california_housing()).select_dtypes("number").dropna()
+    value = frame.pop("median_house_value")
+    X = frame.to_numpy(dtype=np.float64)
+    bounds = value.quantile([0.5, 0.9])
+    return X, np.array(["low", "middle", "high"])[np.searchsorted(bounds, value)]
+
+
+@pytest.mark.parametrize("options", [{}, {"class_weight": "balanced", "fit_intercept": False}])
+def test_penalties_are_tried_on_curvatures_in_common(options: dict[str, Any]) -> None:
+    """Fits of one loss step with one curvature, and end where each ends alone."""
+    X, y = houses()
+    model = LogisticRegression(tol=1e-8, **options)
+    grid = {"C": [1.0, 1e-4, 0.01], "l1_ratio": [0.0]}
+    search = fl.GridSearchCV(model, grid, cv=3, refit=False)
+    trials = search._fit(X, y, None, None)
+    usual = clone(search).set_params(estimator__tol=1e-5).fit(X, y)
+    assert set(usual.history_["stage"]) == {"splits", "survey + labels", "fit", "score"}
+    for trial in trials:
+        for fitted, (train, _) in zip(
+            trial.outcome.estimators, sk.StratifiedKFold(3).split(X, y), strict=True
+        ):
+            alone = clone(model).set_params(**trial.params).fit(X[train], y[train])
+            np.testing.assert_allclose(fitted.coef_, alone.coef_, rtol=1e-4, atol=1e-6)
+            np.testing.assert_array_equal(fitted.classes_, alone.classes_)
+            assert fitted.n_features_in_ == alone.n_features_in_
+            assert fitted.solver_used_ == alone.solver_used_
+
+
+def test_a_penalty_that_fails_leaves_the_others_alone() -> None:
+    X, y = load_iris(return_X_y=True)
+    grid = {"C": [-1.0, 1.0], "class_weight": [None, "balanced"]}
+    with pytest.warns(match="6 fits failed out of a total of 12.*C must be a number above 0"):
+        search = fl.GridSearchCV(LogisticRegression(**EXACT), grid, cv=3).fit(X, y)
+    peer = peers.LogisticRegression(tol=1e-10, max_iter=10_000)
+    expected = sk.GridSearchCV(peer, {**grid, "C": [1.0]}, cv=3).fit(X, y)
+    found = search.cv_results_["mean_test_score"]
+    assert np.isnan(found[:2]).all()
+    np.testing.assert_allclose(found[2:], expected.cv_results_["mean_test_score"])
 
 
 # --- scores of all rows at once ------------------------------------------------------------------

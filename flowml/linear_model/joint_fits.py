@@ -1,13 +1,14 @@
 """Logistic regressions that differ in their penalties, fitted to all splits' training rows."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sklearn.base import clone
 
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step, together
+from flowml.estimator import described
 from flowml.kernels.labels import LABEL_WEIGHTS, LabelWeights
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT
 from flowml.kernels.masked import TARGETS
@@ -19,6 +20,8 @@ from flowml.linear_model.minimising import (
     SAMPLE_PASSES,
     SAMPLE_TOLERANCE,
     STAGE,
+    Minimum,
+    places_of,
     without_features,
     work_of,
 )
@@ -31,11 +34,12 @@ from flowml.solvers.masked import Masked
 from flowml.solvers.newton import NewtonState
 from flowml.solvers.objective import Objective, Start
 from flowml.solvers.one_pass import OnePass
-from flowml.solvers.solver import Solver
+from flowml.solvers.solver import Solver, State
 from flowml.solvers.together import Together
 from flowml.splitting import check_classes
 
 APART = "fit apart"
+PENALTY = ("C", "l1_ratio")
 MOST_CHORDS = 8
 """Passes after which a curvature of one's own pays."""
 CHORD_ROWS = 150
@@ -53,8 +57,8 @@ class Trial(NamedTuple):
         The split's training rows.
     start : Start
         Where the sample leads.
-    solver : str
-        That a fit of this trial alone would take.
+    solver, reason : str
+        That a fit of this trial alone would take, and why.
     """
 
     model: LogisticRegression
@@ -62,6 +66,7 @@ class Trial(NamedTuple):
     subset: Subset
     start: Start
     solver: str
+    reason: str
 
 
 class Found(NamedTuple):
@@ -72,10 +77,13 @@ class Found(NamedTuple):
     theta : ndarray of shape (n_outputs, n_features + 1)
     n_iter : int
         Steps on all rows.
+    alone : State or None
+        Where its own solver ended, if it took one.
     """
 
     theta: Array
     n_iter: int
+    alone: State = None
 
 
 def look(
@@ -97,15 +105,30 @@ def look(
     return [survey, *(survey._replace(labels=one) for one in labels)]
 
 
+def kinship(model: Any) -> str | None:
+    """Return what models must have in common to be fitted on the same curvatures, if they can be.
+
+    It is everything but their penalties.
+    """
+    if type(model) is not LogisticRegression or model.warm_start:
+        return None
+    parameters = model.get_params(deep=False)
+    return described({name: parameters[name] for name in parameters if name not in PENALTY})
+
+
 def fit_on_splits(
-    models: Sequence[LogisticRegression], surveys: Sequence[Survey], splits: Splits, schema: Schema
+    models: Sequence[Sequence[LogisticRegression]],
+    surveys: Sequence[Survey],
+    splits: Splits,
+    schema: Schema,
 ) -> Procedure[list[tuple[Trial, Found]]]:
-    """Fit copies of models to the training rows of each split.
+    """Minimise what models for each split ask for on its training rows.
 
     Parameters
     ----------
-    models : sequence of LogisticRegression
-        They differ in their penalties alone; a path leads from each to the next.
+    models : sequence of sequence of LogisticRegression
+        For each split the same. They differ in their penalties alone; a path leads from each to the
+        next.
     surveys : sequence of Survey
         Of all rows, then of each split's.
     splits : Splits
@@ -116,19 +139,18 @@ def fit_on_splits(
     list of (Trial, Found)
         Those of the first split first.
     """
-    whole = [objective_of(clone(model), surveys[0], schema) for model in models]
-    names = [solver_name(one, surveys[0], models[0].solver) for one in whole]
+    whole = [objective_of(clone(model), surveys[0], schema) for model in models[0]]
+    names = [choose(one, surveys[0], models[0][0])[0] for one in whole]
     starts = _path(whole, names, surveys[0])
     sampled = [_curvature(*each) for each in zip(whole, starts, names, strict=True)]
-    costs = [model.C for model in models]
+    costs = [model.C for model in models[0]]
     curvatures = yield from _curvatures(whole, sampled, starts, costs, surveys[0])
     trials = []
     for number, survey in enumerate(surveys[1:]):
-        for model, start in zip(models, starts, strict=True):
-            own = clone(model)
-            objective = objective_of(own, survey, schema)
-            solver = solver_name(objective, survey, own.solver)
-            trials.append(Trial(own, objective, Subset(splits, number, TRAIN), start, solver))
+        for model, start in zip(models[number], starts, strict=True):
+            objective = objective_of(model, survey, schema)
+            solver = choose(objective, survey, model)
+            trials.append(Trial(model, objective, Subset(splits, number, TRAIN), start, *solver))
     found = yield from _settle(trials, curvatures, splits)
     return list(zip(trials, found, strict=True))
 
@@ -148,9 +170,24 @@ def objective_of(model: LogisticRegression, survey: Survey, schema: Schema) -> O
     return objective
 
 
-def solver_name(objective: Objective, survey: Survey, solver: str) -> str:
-    """Return the solver of a fit alone."""
-    return choose_solver(solver, work_of(objective, survey), not objective.penalty.is_smooth)[0]
+def choose(objective: Objective, survey: Survey, model: LogisticRegression) -> tuple[str, str]:
+    """Return the solver of a fit alone, and why it is that."""
+    return choose_solver(model.solver, work_of(objective, survey), not objective.penalty.is_smooth)
+
+
+def minimum_of(trial: Trial, found: Found) -> Minimum:
+    """Return what a trial has come to, as a fit of its own would."""
+    coef, intercept = trial.objective.coefficients(found.theta)
+    if trial.objective.loss.shift_invariant:
+        intercept = intercept - intercept.mean()
+    ends = coef, intercept, trial.solver, trial.reason, found.n_iter, 0
+    if found.alone is None:
+        return Minimum(*ends, np.nan, np.nan, converged=True, separated=False)
+    end = found.alone
+    growing = places_of(getattr(end, "growing", None))
+    return Minimum(
+        *ends, end.value, end.violation, end.converged, end.separated, end.stuck, growing
+    )
 
 
 def _path(objectives: Sequence[Objective], names: Sequence[str], survey: Survey) -> list[Start]:
@@ -215,7 +252,7 @@ def _settle(
         solvers = [_alone(trials[place], starts[place]) for place in rest]
         states = (yield Step(APART if places else STAGE, Together(solvers))).members
         for place, one in zip(rest, states, strict=True):
-            found[place] = Found(one.theta, one.n_iter)
+            found[place] = Found(one.theta, one.n_iter, one)
     return [found[place] for place in range(len(trials))]
 
 

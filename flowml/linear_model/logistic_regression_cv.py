@@ -16,7 +16,14 @@ from flowml.kernels.rows import Array
 from flowml.kernels.splits import TEST, Splits, Subset
 from flowml.kernels.strata import STRATUM_COUNTS
 from flowml.linear_model.joint_answers import answer_together
-from flowml.linear_model.joint_fits import Found, Trial, fit_on_splits, look, objective_of
+from flowml.linear_model.joint_fits import (
+    Found,
+    Trial,
+    fit_on_splits,
+    look,
+    minimum_of,
+    objective_of,
+)
 from flowml.linear_model.logistic_regression import LogisticRegression
 from flowml.linear_model.summary import LinearSummary
 from flowml.linear_model.survey import Survey, sample_seed
@@ -192,8 +199,10 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _searching(self, splitter: Splitter, schema: Schema, n_rows: int | None) -> Procedure[None]:
         splits = yield from draw_splits(splitter, n_rows)
-        models = [self._model(*penalty) for penalty in self._grid()]
-        surveys = yield from look(models[0], splits, schema, n_rows)
+        models = [
+            [self._model(*penalty) for penalty in self._grid()] for _ in range(splits.n_splits)
+        ]
+        surveys = yield from look(models[0][0], splits, schema, n_rows)
         pairs = yield from fit_on_splits(models, surveys, splits, schema)
         trials, found = [trial for trial, _ in pairs], [end for _, end in pairs]
         fits = self._fits(trials, found, splits)
@@ -238,10 +247,8 @@ class LogisticRegressionCV(LogisticRegression):
         """Return the fitted models beside the test rows of their splits."""
         tests = [Subset(splits, number, TEST) for number in range(splits.n_splits)]
         for trial, one in zip(trials, found, strict=True):
-            coef, intercept = trial.objective.coefficients(one.theta)
-            if trial.objective.loss.shift_invariant:
-                intercept = intercept - intercept.mean()
-            trial.model.coef_, trial.model.intercept_ = coef, intercept
+            minimum = minimum_of(trial, one)
+            trial.model.coef_, trial.model.intercept_ = minimum.coef, minimum.intercept
             self._name_features(trial.model)
         if trials[0].objective.encoding is not None:
             return [Fit(trial.model, tests[trial.subset.split]) for trial in trials]

@@ -123,7 +123,7 @@ def minimise(
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
         target, encoding = objective.target, objective.encoding
-        growing = _places(getattr(state, "growing", None))
+        growing = places_of(getattr(state, "growing", None))
         described = Described(evidence, name, objective.loss, target, encoding)
         described = described._replace(separated=state.separated and not growing, growing=growing)
     coef, intercept = objective.coefficients(theta)
@@ -141,7 +141,7 @@ def minimise(
         state.converged,
         state.separated,
         state.stuck,
-        _places(getattr(state, "growing", None)),
+        places_of(getattr(state, "growing", None)),
         described,
     )
 
@@ -173,7 +173,8 @@ def _prepared(
     return solver, n_sample_iter
 
 
-def _places(growing: Array | None) -> tuple[int, ...]:
+def places_of(growing: Array | None) -> tuple[int, ...]:
+    """Return the places of the coefficients that grow for ever."""
     return () if growing is None else tuple(np.flatnonzero(growing).tolist())
 
 
