@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.linalg import LinAlgWarning
 from scipy.optimize import minimize
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import Lasso as SklearnLasso
@@ -22,10 +23,12 @@ from flowml.kernels.linear_loss import LOSS_GRADIENT, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import ElasticNet, Lasso, LogisticRegression, PoissonRegressor
 from flowml.linear_model.solver_choice import SOLVERS, Work, choose_solver
-from flowml.losses.families import Poisson
+from flowml.losses.epsilon_insensitive import SquaredEpsilonInsensitiveLoss
+from flowml.losses.families import Binomial, Gamma, Poisson
 from flowml.losses.family_loss import family_loss
-from flowml.losses.hinge import SquaredHingeLoss
-from flowml.losses.links import Log
+from flowml.losses.hinge import ModifiedHuberLoss, SquaredHingeLoss
+from flowml.losses.huber import FixedHuberLoss
+from flowml.losses.links import LINKS, Log
 from flowml.losses.logistic import LogisticLoss
 from flowml.losses.loss import Loss
 from flowml.losses.multinomial import MultinomialLoss
@@ -57,7 +60,9 @@ def make_target(name: str, eta: Array, seed: int = 1) -> Array:
         return np.digitize(noisy, [-1.0, 1.5]).astype(np.float64)
     if name == "poisson":
         return random.poisson(np.exp(0.5 * eta)).astype(np.float64)
-    return (noisy > 0).astype(np.float64) if name != "squared" else noisy
+    if name == "gamma":
+        return random.gamma(2.0, np.exp(0.5 * eta))
+    return noisy if name in NUMERIC else (noisy > 0).astype(np.float64)
 
 
 LOSSES: dict[str, Loss] = {
@@ -66,7 +71,13 @@ LOSSES: dict[str, Loss] = {
     "squared": SquaredLoss(),
     "poisson": family_loss(Poisson(), Log()),
     "squared hinge": SquaredHingeLoss(),
+    "modified Huber": ModifiedHuberLoss(),
+    "Huber": FixedHuberLoss(0.5),
+    "squared insensitive": SquaredEpsilonInsensitiveLoss(0.5),
+    "gamma": family_loss(Gamma(), Log()),
+    "probit": family_loss(Binomial(), LINKS["probit"]),
 }
+NUMERIC = ("squared", "Huber", "squared insensitive")
 PENALTIES = {
     "nothing": Penalty(),
     "ridge": Penalty(l2=0.1),
@@ -89,8 +100,26 @@ def plain_loss(name: str, y: Array, eta: Array) -> tuple[Array, Array]:
     if name == "poisson":
         constant = np.where(y > 0, y * np.log(np.maximum(y, 1)) - y, 0.0)
         return np.exp(eta) - y * eta + constant, np.exp(eta) - y
-    lacking = np.maximum(1 - (2 * y - 1) * eta, 0)
-    return lacking**2, -2 * (2 * y - 1) * lacking
+    if name == "gamma":
+        return y / np.exp(eta) - 1 - np.log(y) + eta, 1 - y / np.exp(eta)
+    error, side = eta - y, 2 * y - 1
+    if name == "Huber":
+        inner = np.clip(error, -0.5, 0.5)
+        return np.where(inner == error, 0.5 * error**2, 0.5 * np.abs(error) - 0.125), inner
+    if name == "squared insensitive":
+        beyond = np.maximum(np.abs(error) - 0.5, 0)
+        return beyond**2, 2 * beyond * np.sign(error)
+    if name == "probit":
+        slope = -side * np.exp(norm.logpdf(eta) - norm.logcdf(side * eta))
+        return -norm.logcdf(side * eta), slope
+    lacking = np.maximum(1 - side * eta, 0)
+    if name == "modified Huber":
+        far = lacking > 2
+        return (
+            np.where(far, 4 * (lacking - 1), lacking**2),
+            -2 * side * np.minimum(lacking, 2),
+        )
+    return lacking**2, -2 * side * lacking
 
 
 def plain_objective(
@@ -186,7 +215,8 @@ def test_every_loss_and_penalty_is_minimised(solver: str, name: str, penalty: st
     inside = (coef > price.lower) & (coef < price.upper)
     assert (np.abs(scaled[inside]) <= np.broadcast_to(allowed, coef.shape)[inside]).all()
     active = inside & (coef != 0)
-    np.testing.assert_allclose(slope[active], -price.l1 * np.sign(coef[active]), atol=1e-6)
+    wanted = -price.l1 * np.sign(coef) / objective.scale
+    np.testing.assert_allclose(scaled[active], wanted[active], atol=1e-6)
     assert (slope[coef <= price.lower] >= -price.l1 - 1e-6).all()
     assert (slope[coef >= price.upper] <= price.l1 + 1e-6).all()
     np.testing.assert_allclose(gradient[2 * coef.size :], 0, atol=1e-6)
