@@ -26,6 +26,8 @@ from tests.slow_iteration import PASSES, SlowIteration, fixed_rows
 
 WORKERS = 3
 RUNTIMES = ("dataflow", "allreduce")
+MANY = 96
+"""Leaves, several for each part of a coded pass."""
 LEAVES = 24
 
 
@@ -36,6 +38,13 @@ def rows() -> tuple[Any, Any]:
     X = random.normal(size=(LEAVES * 200, 3), chunks=(200, -1))
     y = (X.sum(axis=1) + random.normal(size=LEAVES * 200, chunks=200) > 0).astype(float)
     return X, y
+
+
+@cache
+def many_rows() -> tuple[Any, Any]:
+    """The same in chunks so small that members of a coded pass merge some, too."""
+    X, y = rows()
+    return X.rechunk((LEAVES * 200 // MANY, -1)), y.rechunk(LEAVES * 200 // MANY)
 
 
 @cache
@@ -58,6 +67,7 @@ class Model:
 
 MODELS = {
     "slow": Model(lambda: SlowIteration(PASSES), "direction_", rows),
+    "many leaves": Model(lambda: SlowIteration(12), "direction_", many_rows),
     "k-means": Model(lambda: KMeans(4, max_iter=30, tol=0, random_state=0), "cluster_centers_"),
     "lasso": Model(lambda: LogisticRegression(l1_ratio=1.0, C=1e-3, tol=1e-10), "coef_"),
     "least squares": Model(lambda: LinearRegression(), "coef_"),
@@ -110,6 +120,10 @@ def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
         ("dataflow", "scaler"),
         ("allreduce", "lasso"),
         ("allreduce", "least squares"),
+        ("coded", "k-means"),
+        pytest.param("coded", "lasso", marks=pytest.mark.slow),
+        pytest.param("coded", "least squares", marks=pytest.mark.slow),
+        pytest.param("coded", "scaler", marks=pytest.mark.slow),
         pytest.param("allreduce", "k-means", marks=pytest.mark.slow),
         pytest.param("allreduce", "scaler", marks=pytest.mark.slow),
         pytest.param("dataflow", "lasso", marks=pytest.mark.slow),
@@ -122,7 +136,7 @@ def test_a_worker_killed_in_mid_pass(faults: Faults, runtime: str, model: str) -
         fit(client, runtime, model, faults.at(moment, faults.kill))
 
 
-SEEN = r"(gone|broke|lost)"
+SEEN = r"(gone|broke|lost|starts over)"
 """What is said of a worker that is there no more."""
 
 
@@ -133,28 +147,48 @@ def test_a_worker_killed_as_it_merges(faults: Faults, runtime: str) -> None:
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", [pytest.param("dataflow", marks=pytest.mark.slow), "allreduce"])
+def test_a_worker_killed_as_it_merges_for_a_coded_pass(faults: Faults) -> None:
+    """Others merge the same parts; whether it is missed before the end is a matter of chance."""
+    with Client(faults.cluster) as client:
+        fit(client, "coded", "many leaves", faults.at("pass 2", faults.kill_merging))
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        pytest.param("dataflow", marks=pytest.mark.slow),
+        "allreduce",
+        "coded",
+    ],
+)
 def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.kill_all_but_one)
-        assert re.search(SEEN, fit(client, runtime, "slow", strike))
+        model = "many leaves" if runtime == "coded" else "slow"
+        assert re.search(SEEN, fit(client, runtime, model, strike))
 
 
-@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runtime",
+    ["dataflow", *(pytest.param(one, marks=pytest.mark.slow) for one in ("allreduce", "coded"))],
+)
 def test_a_worker_paused_for_longer_than_a_pass(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.pause, seconds=0.5)
         assert not re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", [pytest.param("dataflow", marks=pytest.mark.slow), "allreduce"])
+@pytest.mark.parametrize(
+    "runtime",
+    [*(pytest.param(one, marks=pytest.mark.slow) for one in ("dataflow", "coded")), "allreduce"],
+)
 def test_a_worker_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 3", faults.cut)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", [*RUNTIMES, "coded"])
 def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Proxy(faults.cluster.scheduler_address) as proxy, Client(proxy.address) as client:
         strike = faults.at("in pass 3", proxy.cut, 0.3)
@@ -169,6 +203,13 @@ def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
         assert re.search(r"came.*: [1-9]\d* of 24 leaves of the data move", said)
 
 
+@pytest.mark.parametrize("change", ["add_worker", "retire"])
+def test_a_coded_fit_goes_on_with_the_workers_it_has(faults: Faults, change: str) -> None:
+    """Who comes gets no part of it; who is to be retired stays for it, as Dask's actors have it."""
+    with Client(faults.cluster) as client:
+        fit(client, "coded", "many leaves", faults.at("pass 2", getattr(faults, change)))
+
+
 @pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
 def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
@@ -176,7 +217,9 @@ def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runtime", ["dataflow", "coded", pytest.param("allreduce", marks=pytest.mark.slow)]
+)
 def test_a_killed_client_is_resumed_on_another_cluster(
     faults: Faults, cluster: LocalCluster, tmp_path: Path, runtime: str
 ) -> None:

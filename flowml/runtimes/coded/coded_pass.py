@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,14 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.0003, 0.004
 
 class UndecodableError(RuntimeError):
     """The answers that can still come won't do: the pass is to be made another way."""
+
+
+class Awaited(Protocol):
+    """What answers are taken for."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there are enough."""
 
 
 class Question(NamedTuple):
@@ -244,7 +252,8 @@ class CodedPass:
         usual = min(usual, LONG * self._rules.before)
         late = self._late(behind, self._rules.patience * usual)
         absent = set(range(len(self._seats))) - present
-        self._press(late | (absent - self._seats.lost), usual)
+        carrying = {self._lent[part] for part in missing & set(self._lent)}  # owe nothing, may die
+        self._press(late | carrying | (absent - self._seats.lost), usual)
         self._press(self._late(behind, SILENT / 10), SILENT / 10)
         self._copies.look()
         wanted = self._only_of(missing, late | absent)
@@ -289,15 +298,16 @@ class CodedPass:
     def _lend(self, wanted: set[int], helpers: list[int]) -> None:
         """Bring parts to others, their second holders where those can."""
         lost, counts = self._seats.lost, dict.fromkeys(helpers, 0)
-        wanted = {part for part in wanted if self._lent.get(part, -1) in lost | {-1}}
         orders: dict[int, set[int]] = {}
         for part in sorted(wanted if helpers else ()):
-            seat = self._rules.second.get(part, -1)
-            if seat not in counts:
-                seat = min(counts, key=lambda helper: counts[helper])
-            counts[seat] += 1
-            orders.setdefault(seat, set()).add(part)
-            self._lent[part] = seat
+            seat = self._lent.get(part, -1)
+            if seat in lost | {-1}:
+                seat = self._rules.second.get(part, -1)
+                if seat not in counts:
+                    seat = min(counts, key=lambda helper: counts[helper])
+                counts[seat] += 1
+                self._lent[part] = seat
+            orders.setdefault(seat, set()).add(part)  # again, where what was on its way was lost
         self._copies.bring(orders)
 
 
@@ -386,11 +396,11 @@ class LinearPass:
 def follow(
     seats: Seats,
     round_number: int,
-    decoder: Decoder,
+    decoder: Awaited,
     take: Callable[[Answered], None],
     otherwise: Callable[[], None],
 ) -> None:
-    """Take answers until a decoder has enough."""
+    """Take answers until there are enough."""
     wait = SHORTEST_WAIT
     while not decoder.done:
         answers = seats.collect(round_number)
