@@ -13,7 +13,16 @@ RUNTIMES = ("auto", "dataflow", "allreduce", "parameter_server", "coded")
 DEFAULT_RUNTIME = "dataflow"
 RUNTIME_SETTINGS = ("keep", "staleness", "local_steps", "straggler", "n_stragglers")
 """What a job's table about its runtime may hold beside the name."""
-STRAGGLERS = ("auto", "none", "backup", "fractional", "cyclic", "stochastic", "ignore")
+STRAGGLERS = (
+    "auto",
+    "none",
+    "backup",
+    "fractional",
+    "cyclic",
+    "directional",
+    "stochastic",
+    "ignore",
+)
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,12 @@ def config_context(**settings: Any) -> Iterator[Config]:
         tasks where that pays. "none" waits, "backup" has others begin again what is late, and
         "fractional" has groups of workers do the same work: the bits are those of the other
         runtimes. "cyclic" gives the same sums to rounding, for solvers whose summaries add up as
-        vectors; "stochastic" and "ignore" give estimates, for stochastic gradients.
+        vectors. "directional" cuts columns instead of rows, with sums of columns beside them, for
+        gradients of linear models with many dense columns. "stochastic" and "ignore" give
+        estimates, for stochastic gradients.
     n_stragglers : int, default=1
-        How many workers need not answer, with "fractional", "cyclic", "stochastic" and "ignore".
+        How many workers need not answer, with "fractional", "cyclic", "directional", "stochastic"
+        and "ignore".
     keep : bool, optional
         Load lazy data once and keep it for the length of the fit (True), or read it again every
         pass (False). By default it is kept where it fits the workers' memory.

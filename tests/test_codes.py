@@ -531,6 +531,38 @@ def test_coded_columns_give_the_gradient(kind: Any, dtype: Any):
         assert_close(decoder.finish().sum, X.T.astype(float) @ residual, tolerance)
 
 
+@pytest.mark.parametrize(("code", "spare"), BLOCKS, ids=named)
+def test_coefficients_can_be_moved_to_any_pieces_that_peeling_resolves(
+    code: DirectionalDerivativeCode, spare: int
+):
+    random = np.random.default_rng(8)
+    X, coef = (
+        random.standard_normal((9, code.n_features)),
+        random.standard_normal((2, code.n_features)),
+    )
+    encoded = [code.encode(X, worker) for worker in range(code.n_workers)]
+    for answering in subsets(code.n_workers):
+        solution = code.solution(frozenset(range(code.n_workers)) - set(answering))
+        used = [piece for worker in answering for piece in code.pieces[worker]]
+        free = closure(code.generator[:, used])
+        assert (solution is not None) == (len(free) == code.n_blocks)
+        if solution is not None:
+            spread, eta = code.spread(coef, solution), np.zeros((9, 2))
+            for worker in answering:
+                eta += encoded[worker] @ spread[list(code.pieces[worker])].reshape(-1, 2)
+            assert_close(eta, X @ coef.T)
+
+
+def test_several_gradients_are_decoded_at_once():
+    code, random = BLOCKS[2][0], np.random.default_rng(9)
+    X, residuals = random.standard_normal((30, 11)), random.standard_normal((30, 3))
+    decoder = code.decoder(n_outputs=3)
+    for worker in range(1, 5):
+        products = (code.encode(X, worker).T @ residuals).reshape(-1, 3 * code.width)
+        decoder.add(worker, dict(zip(code.pieces[worker], products, strict=True)))
+    assert_close(decoder.finish().sum.reshape(11, 3), X.T @ residuals)
+
+
 def test_rows_are_encoded_block_by_block():
     code, X = BLOCKS[3][0], np.random.default_rng(6).standard_normal((20, 50))
     whole = code.encode(X, 2)

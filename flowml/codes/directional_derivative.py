@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -60,11 +60,12 @@ class DirectionalDerivativeCode:
     *Ours*: the construction of P (:mod:`flowml.codes.light_parities`), with coefficients of 1 and
     -1, so that peeling divides by nothing, and the same number of parities for each block; where
     its pieces are put, by which any s workers can be spared; encoding the columns of a linear
-    model's X; what `error_bound` says. Of the paper's lossy compression nothing is here.
+    model's X; moving coefficients to the pieces of those who are there (`spread`); what
+    `error_bound` says. Of the paper's lossy compression nothing is here.
 
     *Cost.* A worker does :math:`N / k = 1 + s / w` times the work of no code, where repetition
-    takes s + 1. For that, each worker needs the residuals of all rows, and a parity of sparse
-    columns is up to w times as dense.
+    takes s + 1. For that, each worker needs the residuals of all rows, whose predictors are a sum
+    over all workers, and a parity of sparse columns is up to w times as dense.
 
     *Stopping early* leaves blocks out: their coordinates are 0 in the sum, and a step along it is
     one of randomised block descent. `error_bound` is then a guess at the norm of what is missing:
@@ -146,9 +147,59 @@ class DirectionalDerivativeCode:
         parts = tuple(tuple(np.flatnonzero(blocks).tolist()) for blocks in held)
         return Assignment(parts, self.generator.T, self.pieces)
 
-    def decoder(self) -> "BlockDecoder":
-        """Return a decoder that waits until all blocks are free."""
-        return BlockDecoder(self)
+    def decoder(self, n_outputs: int = 1) -> "BlockDecoder":
+        """Return a decoder that waits until all blocks are free.
+
+        Parameters
+        ----------
+        n_outputs : int
+            Gradients at once: each coordinate is then so many numbers, next to each other.
+        """
+        return BlockDecoder(self, n_outputs)
+
+    @lru_cache(maxsize=256)  # noqa: B019 - codes are small values
+    def solution(self, absent: frozenset[int]) -> Array | None:
+        """Return what peeling does with the pieces of all but some workers, as a matrix.
+
+        Parameters
+        ----------
+        absent : frozenset of int
+            Workers.
+
+        Returns
+        -------
+        ndarray of shape (n_blocks, n_pieces) or None
+            Blocks are this times pieces; None if not all of them are freed.
+        """
+        units, peeling = np.eye(self.generator.shape[1]), Peeling(self.generator)
+        for worker, pieces in enumerate(self.pieces):
+            for piece in () if worker in absent else pieces:
+                peeling.add(piece, units[piece])
+        if len(peeling.known) < self.n_blocks:
+            return None
+        solution = np.stack([peeling.known[block] for block in range(self.n_blocks)])
+        solution.flags.writeable = False
+        return solution
+
+    def spread(self, coef: Array, solution: Array) -> Array:
+        r"""Return coefficients of the pieces that predict what `coef` predicts.
+
+        With D the `solution`, pieces times D^T are as good as blocks: :math:`D G^T = I`, so
+        :math:`\tilde X (D^T \otimes I) b = X (G D^T \otimes I) b = X b`. Who is absent is spared.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_outputs, n_features)
+        solution : ndarray of shape (n_blocks, n_pieces)
+
+        Returns
+        -------
+        ndarray of shape (n_pieces, width, n_outputs)
+        """
+        padded = np.zeros((self.n_blocks * self.width, len(coef)))
+        padded[self._places] = coef.T
+        blocks = padded.reshape(self.n_blocks, -1)
+        return (solution.T @ blocks).reshape(-1, self.width, len(coef))
 
     def wait(self, times: Array) -> Array:
         """Wait for all but s; peeling may be done earlier."""
@@ -215,6 +266,7 @@ class BlockDecoder:
     Parameters
     ----------
     code : DirectionalDerivativeCode
+    n_outputs : int
 
     Attributes
     ----------
@@ -224,6 +276,7 @@ class BlockDecoder:
     """
 
     code: DirectionalDerivativeCode
+    n_outputs: int = 1
     freed: dict[int, Array] = field(default_factory=dict, init=False)
     finished: bool = field(default=False, init=False)
 
@@ -239,7 +292,7 @@ class BlockDecoder:
         self.freed = {}
         if self.finished:
             return False
-        width = self.code.width
+        width = self.code.width * self.n_outputs
         news = {p: as_vector(worker, payload[p], width) for p in payload if p not in self._seen}
         self._seen.update(news)
         for piece, vector in sorted(news.items()):
@@ -249,8 +302,13 @@ class BlockDecoder:
 
     def _block(self, block: int) -> Array:
         """Return a known block without its padding."""
-        where = self.code.coordinates(block)
+        where = self._place(block)
         return self._peeling.known[block][: where.stop - where.start]
+
+    def _place(self, block: int) -> slice:
+        """Return a block's numbers in the sum."""
+        where = self.code.coordinates(block)
+        return slice(where.start * self.n_outputs, where.stop * self.n_outputs)
 
     @property
     def done(self) -> bool:
@@ -260,9 +318,9 @@ class BlockDecoder:
     def finish(self) -> Decoded:
         """Return the gradient, with zeros for blocks that aren't free."""
         self.finished = True
-        total = np.zeros(self.code.n_features)
+        total = np.zeros(self.code.n_features * self.n_outputs)
         for block in self._peeling.known:
-            total[self.code.coordinates(block)] = self._block(block)
+            total[self._place(block)] = self._block(block)
         if self.done:
             return Decoded(total, 0.0)
         known = len(self._peeling.known)

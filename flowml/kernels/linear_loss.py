@@ -244,26 +244,58 @@ def _add_slices(
     ask: Point, rows: Rows, tally: Array, gradient: Array, curvature: Array | None
 ) -> float:
     """Add rows of any kind slice by slice, and return Pearson's statistic."""
-    likelihood, pearson = likelihood_of(ask.loss), 0.0
-    dispersed = likelihood is not None and likelihood.dispersion is None
+    pearson = 0.0
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for part in slices(rows, slice_rows(rows)):
             X, (y, weight) = ask.columns(part.X), ask.target.read(part)
-            eta = predictor(ask, X, part)
-            derivatives = weighed(ask.loss, y, eta, weight)
-            weighted = np.empty((ask.loss.n_outputs, len(y)))
-            slope = contiguous(derivatives.gradient.T).reshape(weighted.shape)
-            y, weight, predicted = contiguous(y), contiguous(weight), contiguous(eta.T)
-            count(y, weight, predicted, derivatives.value, slope, tally, weighted)
-            if dispersed:
-                ratio = np.square(derivatives.gradient) / derivatives.curvature
-                pearson += float(weight @ np.where(weight > 0, ratio, 0.0))
-            add_gathered(X, weighted, gradient[:, :-1])
-            gradient[:, -1] += weighted.sum(axis=1)
+            told = tell(ask.loss, (y, weight), predictor(ask, X, part), tally)
+            pearson += told.pearson
+            add_gathered(X, told.weighted, gradient[:, :-1])
+            gradient[:, -1] += told.weighted.sum(axis=1)
             if curvature is not None:
-                _add_curvature(ask, X, weight, derivatives, curvature)
+                _add_curvature(ask, X, weight, told.derivatives, curvature)
     gradient[:, :-1] -= gradient[:, -1:] * ask.center
     return pearson
+
+
+class Told(NamedTuple):
+    """What a loss tells of rows whose predictors are known.
+
+    Attributes
+    ----------
+    derivatives : Derivatives
+    weighted : ndarray of shape (n_outputs, n_rows)
+        The loss's derivatives by the predictors, times the rows' weights.
+    pearson : float
+    """
+
+    derivatives: Derivatives
+    weighted: Array
+    pearson: float
+
+
+def tell(loss: Loss, targets: tuple[Array, Array], eta: Array, tally: Array) -> Told:
+    """Add rows to a tally, and return the loss's derivatives.
+
+    Parameters
+    ----------
+    loss : Loss
+    targets : tuple of ndarray of shape (n_rows,)
+        y and weights.
+    eta : ndarray of shape (n_rows, n_outputs)
+    tally : ndarray of shape (5,)
+        Added to.
+    """
+    y, weight = targets
+    derivatives, likelihood = weighed(loss, y, eta, weight), likelihood_of(loss)
+    weighted, pearson = np.empty((loss.n_outputs, len(y))), 0.0
+    slope = contiguous(derivatives.gradient.T).reshape(weighted.shape)
+    y, weight, predicted = contiguous(y), contiguous(weight), contiguous(eta.T)
+    count(y, weight, predicted, derivatives.value, slope, tally, weighted)
+    if likelihood is not None and likelihood.dispersion is None:
+        ratio = np.square(derivatives.gradient) / derivatives.curvature
+        pearson = float(weight @ np.where(weight > 0, ratio, 0.0))
+    return Told(derivatives, weighted, pearson)
 
 
 class Tally(NamedTuple):

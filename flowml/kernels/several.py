@@ -57,6 +57,19 @@ def several(folds: Sequence[Fold], names: Sequence[str] | None = None) -> Fold:
     )
 
 
+def members_of(fold: Fold) -> tuple[Fold, ...]:
+    """Return the folds that are run side by side, or the one that is run alone.
+
+    Examples
+    --------
+    >>> one = Fold(None, None)
+    >>> members_of(several([one, one])) == (one, one), members_of(one) == (one,)
+    (True, True)
+    """
+    run = fold.summarise
+    return run.args[0] if isinstance(run, partial) and run.func is _summarise else (fold,)
+
+
 def _summarise(
     folds: tuple[Fold, ...], names: tuple[str, ...], ask: Asks, rows: Rows, memory: Memory
 ) -> Summaries:

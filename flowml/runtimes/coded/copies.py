@@ -94,6 +94,10 @@ class Copies:
             self._transports[seat].append(Transport(parts, shard, self._hand_over(seat, shard)))
         return sum(map(len, news.values()))
 
+    def shards(self) -> list[Future[Any]]:
+        """Return the rows, where each part is at one member."""
+        return [one.shard for each in self._transports for one in each]
+
     def look(self) -> None:
         """Note which parts have arrived; those whose worker went are forgotten.
 

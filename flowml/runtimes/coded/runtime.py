@@ -6,14 +6,18 @@ from dataclasses import replace
 
 from distributed import Client
 
+from flowml.codes.code import NotFiniteError
 from flowml.config import Config
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
+from flowml.kernels.linear_loss import LOSS_GRADIENT, Point
+from flowml.kernels.several import Asks, Summaries, members_of
 from flowml.pool import Pool
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.cluster.workers import cluster_workers, place_on_cluster
 from flowml.runtimes.coded.coded_pass import Came, UndecodableError
-from flowml.runtimes.coded.stragglers import AUTO, ESTIMATES, LINEAR, Handling
+from flowml.runtimes.coded.columns import CodedColumns, code_for
+from flowml.runtimes.coded.stragglers import AUTO, DIRECTIONAL, ESTIMATES, LINEAR, Handling
 from flowml.runtimes.coded.table import Table, has_room_for_copies
 from flowml.runtimes.gangs.gang import LOST
 from flowml.runtimes.placement import Placement
@@ -50,6 +54,7 @@ class CodedRuntime:
         self.dataset, self.placement = dataset, placement
         self._client, self._pool, self._handling = client, pool, handling
         self._table: Table | None = None
+        self._columns: CodedColumns | None = None
         self._news: list[str] = []
         self.seconds_decoding = 0.0
         self.seconds_in_passes = 0.0
@@ -70,10 +75,13 @@ class CodedRuntime:
         ValueError
             If the solver can't work with what this way of handling stragglers gives.
         """
-        linear = self._is_linear(solver)
+        linear, by_columns = self._is_linear(solver), self._is_by_columns(solver)
         while not solver.done(state):
             started = time.perf_counter()
-            came = self._pass(solver.fold, solver.ask(state), linear)
+            if by_columns:
+                came = self._pass_by_columns(solver.fold, solver.ask(state))
+            else:
+                came = self._pass(solver.fold, solver.ask(state), linear)
             if not solver.fold.finite(came.summary):
                 raise NonFiniteError(solver.fold.takes_nan)
             with one_blas_thread():
@@ -90,6 +98,9 @@ class CodedRuntime:
         table, self._table = self._table, None
         if table is not None:
             table.clear(self._pool)
+        columns, self._columns = self._columns, None
+        if columns is not None:
+            columns.clear(self._pool)
 
     def _is_linear(self, solver: Solver) -> bool:
         """Tell whether the parts' summaries are added up as vectors, for this solver."""
@@ -113,6 +124,53 @@ class CodedRuntime:
             )
         return True
 
+    def _is_by_columns(self, solver: Solver) -> bool:
+        """Tell whether this solver's passes go over coded columns."""
+        if self._handling.straggler != DIRECTIONAL or solver.max_passes == 1:
+            return False
+        schema = self.dataset.schema
+        kind = "labels" if schema.categorical else "sparse rows" if schema.sparse else ""
+        if kind or set(members_of(solver.fold)) != {LOSS_GRADIENT}:
+            what = kind or f"the solver {type(solver).__name__}"
+            raise ValueError(
+                'straggler="directional" codes dense columns for gradients of linear models, which '
+                f'is nothing for {what}: use solver="lbfgs" on dense columns, or '
+                'straggler="backup" or "fractional", which are for any solver'
+            )
+        return True
+
+    def _pass_by_columns(self, fold: Fold, ask: Ask) -> Came:
+        """Make a pass of gradients; a fold of several is asked some of its questions."""
+        questions = ask.asks if isinstance(ask, Asks) else (ask,)
+        for _ in range(RESTARTS):
+            try:
+                columns = self._columns or self._encode(questions[0])
+                one = columns.run(questions)
+            except (*LOST, UndecodableError) as error:
+                self._start_over(error)
+                continue
+            except NotFiniteError as error:  # in a row that has no weight
+                raise NonFiniteError(fold.takes_nan) from error
+            self._news += columns.learn()
+            summary: Summary = one.sums[0]
+            if isinstance(ask, Asks):
+                members: list[Summary] = [None] * len(members_of(fold))
+                for place, sums in zip(ask.live, one.sums, strict=True):
+                    members[place] = sums
+                summary = Summaries(tuple(members))
+            return one.came(summary)
+        raise self._lost_too_often()
+
+    def _encode(self, point: Point) -> CodedColumns:
+        """Make columns of the rows, and let go of these."""
+        table = self._table or self._set()
+        code = code_for(table.n_seats, len(point.center), self._handling.tolerated)
+        encoded = table.encode(code)
+        self.close()
+        self._columns = CodedColumns(self._client, encoded, self._pool)
+        self._news += self._columns.open()
+        return self._columns
+
     def _pass(self, fold: Fold, ask: Ask, linear: bool) -> Came:
         for _ in range(RESTARTS):
             try:
@@ -128,7 +186,10 @@ class CodedRuntime:
                 continue
             self._news += table.learn(came)
             return came
-        raise RuntimeError(
+        raise self._lost_too_often()
+
+    def _lost_too_often(self) -> RuntimeError:
+        return RuntimeError(
             f"the cluster lost its workers {RESTARTS} times in one pass: see their logs "
             "(memory_limit is the usual cause)"
         )
@@ -156,7 +217,7 @@ def open_coded(dataset: Dataset, client: Client, config: Config) -> CodedRuntime
     keep = True if dataset.collections else config.keep
     placement = place_on_cluster(dataset, client, keep)
     handling = Handling(config.straggler, config.n_stragglers)
-    copied = handling.straggler not in (AUTO, "none", "ignore")
+    copied = handling.straggler not in (AUTO, "none", "ignore", DIRECTIONAL)
     crowded = copied and not has_room_for_copies(dataset, cluster_workers(client))
     if crowded and dataset.is_lazy and placement.keep and keep is None:
         reason = "copies of the rows don't fit the workers' memory: read again in each pass"

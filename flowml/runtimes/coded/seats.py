@@ -100,6 +100,15 @@ class Seats:
         """Tell whether a seat owes the answer to a task of this round."""
         return any(owed.is_task and owed.round == round_number for owed in self._owed[seat])
 
+    def behind(self, round_number: int) -> list[int]:
+        """Return the seats that owe a task of an earlier round, the longest waited for first."""
+        since = {
+            seat: min(one.since for one in tasks)
+            for seat, owed in enumerate(self._owed)
+            if (tasks := [one for one in owed if one.is_task and one.round < round_number])
+        }
+        return sorted(since, key=lambda seat: since[seat])
+
     def silent_for(self, seat: int) -> float:
         """Return for how many seconds a short question has been waiting."""
         waits = (owed.since for owed in self._owed[seat] if not owed.is_task)

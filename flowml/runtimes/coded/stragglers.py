@@ -30,6 +30,8 @@ GONE = 1e3
 SHORTEST = 1e-6
 """Seconds: clocks tell no less."""
 AUTO = "auto"
+DIRECTIONAL = "directional"
+"""Columns are coded; passes over rows go without a code."""
 LINEAR = ("cyclic", "stochastic", "ignore")
 """Ways that add summaries up as vectors."""
 ESTIMATES = ("stochastic", "ignore")
@@ -79,7 +81,7 @@ def first_code(handling: Handling, n_seats: int, weights: Sequence[float]) -> Co
         If the workers are too few for it, or can't be put into groups.
     """
     n_parts, most = len(weights), handling.tolerated
-    if handling.straggler in (AUTO, "none"):
+    if handling.straggler in (AUTO, "none", DIRECTIONAL):
         return Uncoded(n_seats, n_parts)
     if n_seats < 2:
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from distributed import Client
 
 from flowml.codes.code import Assignment, Code, runs
+from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.codes.moved_shares import MovedShares
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold
@@ -22,6 +23,7 @@ from flowml.runtimes.coded.coded_pass import (
     UndecodableError,
     dealt,
 )
+from flowml.runtimes.coded.columns import Encoded, encode
 from flowml.runtimes.coded.copies import Copies
 from flowml.runtimes.coded.desk import get_up, sit_down
 from flowml.runtimes.coded.seats import Seats
@@ -107,6 +109,21 @@ class Table:
         if extra <= 0:
             return []
         return [f"{self._code.name}: second workers hold copies of {extra / 1e6:.1f} MB of rows"]
+
+    def encode(self, code: DirectionalDerivativeCode) -> Encoded:
+        """Have the members' workers make columns of their rows.
+
+        Raises
+        ------
+        LookupError
+            If a worker goes meanwhile.
+        """
+        return encode(self._gang.client, self._gang.workers, code, self._copies.shards())
+
+    @property
+    def n_seats(self) -> int:
+        """Members, the lost ones too."""
+        return len(self._seats)
 
     def prepare(self) -> list[str]:
         """Go over to another code, once the rows that it takes have come; tell of it."""

@@ -123,10 +123,27 @@ class Gang:
         MemberLostError
             If a worker goes meanwhile.
         """
-        tasks: list[Future[Any]] = []
-        for number, worker in enumerate(self.workers):
-            mine = list(shards.get(worker.address, ()))
-            tasks.append(self._submit(number, adopt, fit, mine))
+        self.bring(adopt, fit, [shards.get(worker.address, ()) for worker in self.workers])
+
+    def bring(
+        self, give: Callable[..., Any], fit: str, shards: Sequence[Sequence[Future[Any]]]
+    ) -> None:
+        """Have tasks give each member some shards.
+
+        Parameters
+        ----------
+        give : callable ``(name, fit, shards)``
+            The task; it finds the member by its name.
+        fit : str
+        shards : sequence of sequences of Future
+            For each member.
+
+        Raises
+        ------
+        MemberLostError
+            If a worker goes meanwhile.
+        """
+        tasks = [self._submit(number, give, fit, list(own)) for number, own in enumerate(shards)]
         try:
             self._wait(tasks)
             for task in tasks:
