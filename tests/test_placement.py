@@ -54,6 +54,20 @@ def test_shards_are_about_equal():
     assert [len(shard.leaves) for shard in placement.shards] == [10] * 4
 
 
+@pytest.mark.parametrize(
+    ("nbytes", "n_parts", "n_leaves"),
+    [
+        (LEAF_BYTES // 100, 10, 1),  # not worth more kernel calls
+        (LEAF_BYTES // 2, 2, 2),
+        (LEAF_BYTES // 100, 100, 4),
+        (LEAF_BYTES // 100, 800, 8),
+        (LEAF_BYTES // 100, 8_000, 80),
+    ],
+)
+def test_few_data_have_small_leaves_for_a_few_workers(nbytes: int, n_parts: int, n_leaves: int):
+    assert len(place(lazy(*[nbytes] * n_parts), workers(1)).leaves) == n_leaves
+
+
 def test_parts_that_sit_on_a_worker_stay_there():
     parts = tuple(Part(DaskKeys(Block, number), 10, 80) for number in range(6))
     schema = Schema(1, np.dtype(float))

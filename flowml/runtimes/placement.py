@@ -11,6 +11,9 @@ from flowml.kernels.rows import Block
 
 LEAF_BYTES = 8 << 20
 LEAF_ROWS = 1 << 16
+FEW_LEAVES, LEAST_LEAF = 8, LEAF_BYTES // 4
+"""Data that would make less than so many leaves have smaller ones, so that there is one for each
+of a few workers, but none of less than so many bytes."""
 KEEP_FRACTION = 0.5
 """Share of the workers' memory that kept data may take: Dask spills from 0.6 of it on."""
 PROCESS_BYTES = 256 << 20
@@ -112,20 +115,27 @@ def group_leaves(parts: Sequence[Part], gathered: bool) -> tuple[tuple[int, ...]
     A block in this process is a leaf as it was cut. So is a Dask chunk, unless `gathered`: it is
     summed where it is, and neighbours may be elsewhere.
     """
+    sizes = [_leaf_bytes(part) for part in parts]
+    enough = min(LEAF_BYTES, max(LEAST_LEAF, sum(sizes) // FEW_LEAVES))
     leaves: list[tuple[int, ...]] = []
     current: list[int] = []
-    nbytes = rows = 0
-    for number, part in enumerate(parts):
+    nbytes = 0
+    for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
         current.append(number)
-        nbytes += LEAF_BYTES if part.nbytes is None else part.nbytes
-        rows += 0 if part.rows is None else part.rows
+        nbytes += size
         alone = isinstance(part.source, Block if gathered else Block | DaskKeys)
-        if alone or nbytes >= LEAF_BYTES or rows >= LEAF_ROWS:
+        if alone or nbytes >= enough:
             leaves.append(tuple(current))
-            current, nbytes, rows = [], 0, 0
+            current, nbytes = [], 0
     if current:
         leaves.append(tuple(current))
     return tuple(leaves)
+
+
+def _leaf_bytes(part: Part) -> int:
+    """Return a part's share of a leaf in bytes: those of unknown size or many rows fill one."""
+    rows = 0 if part.rows is None else part.rows
+    return max(LEAF_BYTES if part.nbytes is None else part.nbytes, rows * LEAF_BYTES // LEAF_ROWS)
 
 
 def decide_keep(
