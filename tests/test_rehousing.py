@@ -142,7 +142,5 @@ def _where(client: Client, held: HeldShards) -> dict[str, dict[int, int]]:
 
 
 def _sums(client: Client, held: HeldShards, placement: Placement) -> Any:
-    return fetch(
-        client,
-        pass_graph(held.graph, placement, held.token, f"{held.token}-1", COLUMN_MOMENTS, None),
-    ).summary
+    graph = pass_graph(held.graph, placement, held.token, f"{held.token}-1", COLUMN_MOMENTS, None)
+    return fetch(client, graph, direct=True).summary

@@ -17,7 +17,7 @@ from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.cluster.graphs import shard_graph, shard_key, unique_token
 from flowml.runtimes.cluster.held import HeldShards, StreamedShards
-from flowml.runtimes.cluster.workers import connected, fetch, place_on_cluster
+from flowml.runtimes.cluster.workers import connected, fetch, place_on_cluster, reaches
 from flowml.runtimes.dataflow.graphs import pass_graph
 from flowml.runtimes.elastic.lookout import Lookout
 from flowml.runtimes.passes import iterate
@@ -92,6 +92,7 @@ class DataflowRuntime:
         self._incidents: tuple[str, ...] = ()
         self._held: HeldShards | StreamedShards | None = None
         self._lookout = Lookout(client, dataset)
+        self._direct = False
 
     def one_pass(self, fold: Fold, ask: Ask) -> Summary:
         """Run one graph and fetch the merged summary; the first pass brings the shards along.
@@ -140,10 +141,11 @@ class DataflowRuntime:
     def _one_pass(self, fold: Fold, ask: Ask) -> Summary:
         if self._held is None:
             self._held = self._brought()
+            self._direct = reaches(self._client, self.placement.shards[0].worker)
         self._passes += 1
         token, held = f"{self._held.token}-{self._passes}", self._held
         result = pass_graph(held.graph, self.placement, held.token, token, fold, ask)
-        total = fetch(self._client, result)
+        total = fetch(self._client, result, self._direct)
         self._spans = total.spans
         return total.summary
 
