@@ -7,7 +7,8 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, get_worker
+from dask.delayed import delayed
+from distributed import Client, LocalCluster, get_worker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from flowml.data.dataset import Dataset, Part
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.rows import Block
 from flowml.runtimes.cluster.held import HeldShards
-from flowml.runtimes.cluster.workers import cluster_workers, fetch
+from flowml.runtimes.cluster.workers import cluster_workers, fetch, reaches
 from flowml.runtimes.dataflow.graphs import pass_graph
 from flowml.runtimes.elastic.rehousing import rehouse
 from flowml.runtimes.placement import Placement, ShardPlan, Worker, place
@@ -144,3 +145,19 @@ def _where(client: Client, held: HeldShards) -> dict[str, dict[int, int]]:
 def _sums(client: Client, held: HeldShards, placement: Placement) -> Any:
     graph = pass_graph(held.graph, placement, held.token, f"{held.token}-1", COLUMN_MOMENTS, None)
     return fetch(client, graph, direct=True).summary
+
+
+def test_a_client_reaches_workers_that_take_its_connections(
+    client: Client, cluster: LocalCluster
+) -> None:
+    nobody = "tcp://127.0.0.1:1"
+    assert reaches(client, cluster_workers(client)[0].address)
+    assert not reaches(client, nobody)
+    assert not reaches(client, "inproc://10.0.0.1/1")
+    with Client(cluster.scheduler_address, direct_to_workers=True, set_as_default=False) as direct:
+        assert reaches(direct, nobody)  # its owner's word
+
+
+def test_a_result_comes_by_way_of_the_scheduler_too(client: Client) -> None:
+    for direct in (True, False):
+        assert fetch(client, delayed(sum)((1, 2)), direct) == 3
