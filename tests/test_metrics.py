@@ -13,11 +13,13 @@ from sklearn.linear_model import LogisticRegression as PeerLogisticRegression
 import flowml
 from flowml import metrics
 from flowml.kernels import ordered_weights
+from flowml.kernels.mixed import Mixed
 from flowml.kernels.ordered_weights import keys_of, order, values_of
 from flowml.kernels.ranking import RANKING, summarise
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression
 from flowml.metrics.curves import curve_of
+from flowml.metrics.fit_scores import Answers
 from flowml.metrics.rankings import area, average_precision
 
 N = 1000
@@ -495,3 +497,13 @@ def test_rankings_join_by_label():
     both = RANKING.merge(left, right)
     assert both.labels.tolist() == ["a", "b"]
     np.testing.assert_array_equal(both.columns[0].weights, [[1.0, 1.0]])
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_a_block_without_rows_of_a_split_has_answers_too(method: str) -> None:
+    random = np.random.default_rng(0)
+    labels = pd.Categorical(random.choice(list("xyz"), 90))
+    frame = pd.DataFrame({"number": random.normal(size=90), "label": labels})
+    model = LogisticRegression().fit(frame, random.integers(0, 2, 90))
+    empty = Mixed(np.zeros((0, 1)), np.zeros((0, 1), np.int32), (np.array(list("xyz")),))
+    assert Answers(model, method)(empty).shape == (0,)

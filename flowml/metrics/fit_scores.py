@@ -14,6 +14,7 @@ from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
 from flowml.kernels.confusion import CONFUSION, CONFUSIONS
 from flowml.kernels.fold import Ask, Fold
+from flowml.kernels.mixed import Mixed
 from flowml.kernels.predicted import Predicted, PredictedBySeveral
 from flowml.kernels.rows import Array, Matrix
 from flowml.kernels.splits import Subset
@@ -61,7 +62,7 @@ class Answers:
 
     def __call__(self, X: Matrix) -> Array:
         """Return predictions or scores."""
-        if X.shape[0] == 0:
+        if X.shape[0] == 0 and not isinstance(X, Mixed):  # which scikit-learn doesn't check
             return self(np.zeros((1, X.shape[1])))[:0]
         values: Array = getattr(self.estimator, self.method)(X)
         return values[:, 1] if self.method == "predict_proba" and values.shape[1] == 2 else values
