@@ -44,9 +44,11 @@ APPROXIMATE: list[tuple[Any, int]] = [
     (StochasticGradientCoding(6, 12, d=2, k=2), 2),
     (StochasticGradientCoding(6, 12, d=2, k=2, p=1 / 3), 2),
 ]
-ALL = PARTS + CYCLIC + BLOCKS + APPROXIMATE
-ALL.append((BackupTasks(4, 9), 0))
-ALL.append((MovedShares(4, 16, (1.0, 1.0, 8.0, 1.0)), 0))
+HELPED: list[tuple[Any, int]] = [
+    (BackupTasks(4, 9), 0),
+    (MovedShares(4, 16, (1.0, 1.0, 8.0, 1.0)), 0),
+]
+ALL = PARTS + CYCLIC + BLOCKS + APPROXIMATE + HELPED
 
 
 def named(value: Any) -> str:
@@ -95,7 +97,7 @@ def assert_close(found: Any, expected: Any, tolerance: float = 1e-10) -> None:
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=tolerance * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("code", "spare"), PARTS + CYCLIC + BLOCKS, ids=named)
+@pytest.mark.parametrize(("code", "spare"), PARTS + CYCLIC + BLOCKS + HELPED, ids=named)
 def test_every_pattern_of_workers_that_do_not_answer(code: Any, spare: int):
     answers, expected = payloads(code), truth(code)
     for answering in subsets(code.n_workers):
@@ -475,6 +477,23 @@ def test_blocks_are_freed_as_they_come(code: DirectionalDerivativeCode, spare: i
             break
     assert_close(gradient, expected)
     np.testing.assert_array_equal(gradient, decoder.finish().sum)
+
+
+@pytest.mark.parametrize("code", [BLOCKS[0][0], BLOCKS[2][0]], ids=named)
+def test_every_pattern_of_pieces_that_do_not_come(code: DirectionalDerivativeCode):
+    """What is freed is right, and what peeling tells; a worker that is lost half-way counts."""
+    answers, expected = payloads(code), truth(code)
+    pieces = [(worker, piece) for worker, answer in enumerate(answers) for piece in answer]
+    for some in subsets(len(pieces)):
+        decoder = code.decoder()
+        for worker, piece in (pieces[number] for number in some):
+            decoder.add(worker, {piece: answers[worker][piece]})
+        free = closure(code.generator[:, [pieces[number][1] for number in some]])
+        known = np.zeros(code.n_features, dtype=bool)
+        for block in free:
+            known[code.coordinates(block)] = True
+        assert decoder.done == (len(free) == code.n_blocks)
+        assert_close(decoder.finish().sum, np.where(known, expected, 0.0))
 
 
 @pytest.mark.parametrize(("code", "spare"), BLOCKS, ids=named)
