@@ -25,7 +25,7 @@ from flowml.testing import Faults, Proxy, assert_clean
 from tests.slow_iteration import PASSES, SlowIteration, fixed_rows
 
 WORKERS = 3
-RUNTIMES = ("dataflow", "allreduce")
+RUNTIMES = ("dataflow", "allreduce", "parameter_server")
 MANY = 96
 """Leaves, several for each part of a coded pass."""
 LEAVES = 24
@@ -96,6 +96,12 @@ def faults(mortals: LocalCluster) -> Iterator[Faults]:
         yield striking
 
 
+def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """Run a test on some runtimes, on others of them among the slow tests only."""
+    rest = [pytest.param(one, marks=pytest.mark.slow) for one in slow]
+    return pytest.mark.parametrize("runtime", [*quick, *rest])
+
+
 def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
     """Fit through a fault, hold the result against the undisturbed one, return the incidents."""
     one = MODELS[model]
@@ -124,6 +130,10 @@ def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
         pytest.param("coded", "lasso", marks=pytest.mark.slow),
         pytest.param("coded", "least squares", marks=pytest.mark.slow),
         pytest.param("coded", "scaler", marks=pytest.mark.slow),
+        ("parameter_server", "k-means"),
+        pytest.param("parameter_server", "lasso", marks=pytest.mark.slow),
+        pytest.param("parameter_server", "least squares", marks=pytest.mark.slow),
+        pytest.param("parameter_server", "scaler", marks=pytest.mark.slow),
         pytest.param("allreduce", "k-means", marks=pytest.mark.slow),
         pytest.param("allreduce", "scaler", marks=pytest.mark.slow),
         pytest.param("dataflow", "lasso", marks=pytest.mark.slow),
@@ -140,7 +150,7 @@ SEEN = r"(gone|broke|lost|starts over)"
 """What is said of a worker that is there no more."""
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@on(*RUNTIMES)
 def test_a_worker_killed_as_it_merges(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.kill_merging)
@@ -153,14 +163,7 @@ def test_a_worker_killed_as_it_merges_for_a_coded_pass(faults: Faults) -> None:
         fit(client, "coded", "many leaves", faults.at("pass 2", faults.kill_merging))
 
 
-@pytest.mark.parametrize(
-    "runtime",
-    [
-        pytest.param("dataflow", marks=pytest.mark.slow),
-        "allreduce",
-        "coded",
-    ],
-)
+@on("allreduce", "coded", "parameter_server", slow=("dataflow",))
 def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.kill_all_but_one)
@@ -168,34 +171,28 @@ def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
         assert re.search(SEEN, fit(client, runtime, model, strike))
 
 
-@pytest.mark.parametrize(
-    "runtime",
-    ["dataflow", *(pytest.param(one, marks=pytest.mark.slow) for one in ("allreduce", "coded"))],
-)
+@on("dataflow", "parameter_server", slow=("allreduce", "coded"))
 def test_a_worker_paused_for_longer_than_a_pass(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.pause, seconds=0.5)
         assert not re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize(
-    "runtime",
-    [*(pytest.param(one, marks=pytest.mark.slow) for one in ("dataflow", "coded")), "allreduce"],
-)
+@on("allreduce", "parameter_server", slow=("dataflow", "coded"))
 def test_a_worker_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 3", faults.cut)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", [*RUNTIMES, "coded"])
+@on(*RUNTIMES, "coded")
 def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Proxy(faults.cluster.scheduler_address) as proxy, Client(proxy.address) as client:
         strike = faults.at("in pass 3", proxy.cut, 0.3)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@on(*RUNTIMES)
 def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.add_worker, wait=True)
@@ -210,16 +207,14 @@ def test_a_coded_fit_goes_on_with_the_workers_it_has(faults: Faults, change: str
         fit(client, "coded", "many leaves", faults.at("pass 2", getattr(faults, change)))
 
 
-@pytest.mark.parametrize("runtime", ["dataflow", pytest.param("allreduce", marks=pytest.mark.slow)])
+@on("dataflow", "parameter_server", slow=("allreduce",))
 def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.retire)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@pytest.mark.parametrize(
-    "runtime", ["dataflow", "coded", pytest.param("allreduce", marks=pytest.mark.slow)]
-)
+@on("dataflow", "coded", "parameter_server", slow=("allreduce",))
 def test_a_killed_client_is_resumed_on_another_cluster(
     faults: Faults, cluster: LocalCluster, tmp_path: Path, runtime: str
 ) -> None:

@@ -10,7 +10,7 @@ from distributed import Client, Future, wait
 
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.cluster.workers import LOOK_EVERY, cluster_workers, forget
-from flowml.runtimes.gangs.member import Member, Reply, adopt, drop, present, stay
+from flowml.runtimes.gangs.member import Member, Reply, adopt, drop, end, present, stay
 from flowml.runtimes.placement import Worker
 
 STARTED_WITHIN = 60
@@ -233,9 +233,21 @@ class Gang:
         for answer in self.ask_all(Member.dissolve):
             with suppress(*LOST):
                 answer.result(DISSOLVED_WITHIN)
+        self._end_dropped()
         self.members = []
         futures = [*self._futures, *self._stays]
         self.client.cancel(futures)  # an actor's handle holds references of its own
+
+    def _end_dropped(self) -> None:
+        """Have tasks dissolve the members that Dask has dropped while their workers are there."""
+        dropped = [n for n, member in enumerate(self._futures) if member.cancelled()]
+        if not dropped or self.client.status != "running":
+            return
+        there = {worker.address for worker in cluster_workers(self.client)}
+        tasks = [self._submit(n, end) for n in dropped if self.workers[n].address in there]
+        with suppress(TimeoutError):
+            wait(tasks, timeout=DISSOLVED_WITHIN)
+        forget(self.client, tasks)
 
     def name(self, number: int) -> str:
         """Return the name by which tasks on its worker find a member."""

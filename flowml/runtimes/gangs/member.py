@@ -16,7 +16,7 @@ from flowml.runtimes.shard import Shard
 from flowml.runtimes.threads import Crew
 
 LOOKED_FOR_EVERY = 0.2
-"""Seconds after which a task that stays for a member notices that it is gone."""
+"""Seconds after which what waits for a member, or in it, notices that it is gone."""
 _MEMBERS: "WeakValueDictionary[str, Member]" = WeakValueDictionary()
 """Those of this process by name: how a task that brings shards finds the one to give them to."""
 
@@ -100,6 +100,11 @@ class Member:
         for fit in list(self.crews):
             drop(self, fit)
 
+    @property
+    def is_dissolved(self) -> bool:
+        """Whether its gang is no more: what it still does is for nobody."""
+        return _MEMBERS.get(self._name) is not self
+
     def _reply(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Reply:
         try:
             return Reply(function(self, *arguments), None)
@@ -127,6 +132,16 @@ def stay(name: str) -> None:
     secede()
     while name in _MEMBERS:
         time.sleep(LOOKED_FOR_EVERY)
+
+
+def end(name: str) -> None:
+    """Dissolve the member of this process that has the name, if there is one: a task.
+
+    One that Dask has dropped can't be asked to, and goes on with what it is at.
+    """
+    member = _MEMBERS.get(name)
+    if member is not None:
+        member.dissolve()
 
 
 def find(name: str) -> Member:

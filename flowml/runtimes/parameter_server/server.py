@@ -10,7 +10,7 @@ from typing import Any
 from flowml.kernels.fold import Fold
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.gangs.gang import LOST, Answer
-from flowml.runtimes.gangs.member import Member
+from flowml.runtimes.gangs.member import LOOKED_FOR_EVERY, Member, Reply, present
 from flowml.runtimes.packed import pack
 from flowml.runtimes.parameter_server.clocks import Clocks, Order, Push
 from flowml.runtimes.runtime import Advance
@@ -20,10 +20,12 @@ from flowml.solvers.solver import Solver, State
 
 LEASE = 60.0
 """Seconds after which a server that nobody asks for news stops: its client is gone."""
-WAIT = 5.0
+WAIT = 2.0
 """Seconds after which a site that has to wait is told so, and asks again."""
 ANSWERED_WITHIN = 60.0
 """Seconds that a server may take to answer."""
+PRESENT_WITHIN = 4.0
+"""Seconds in which a server says no more than that it is there: longer than sites wait."""
 SILENCE = 600.0
 """Seconds without a push after which a server gives up."""
 
@@ -170,7 +172,7 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
     crew, push = member.crews[fit], None
     with one_blas_thread():
         while True:
-            order = _exchanged(server, name, site, push)
+            order = _exchanged(member, server, name, site, push)
             push = None
             if order is Word.OVER:
                 return
@@ -180,12 +182,35 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
                 push = Push(order.round, order.clock, pack(nodes, (since(start),)))
 
 
-def _exchanged(server: Any, name: str, site: int, push: Push | None) -> Any:
+def _exchanged(member: Member, server: Any, name: str, site: int, push: Push | None) -> Any:
     """Return the next order or word; what the server raises is raised here."""
+    answer = Answer(server, "meet", exchange, name, site, push)
     try:
-        reply = Answer(server, "meet", exchange, name, site, push).reply(ANSWERED_WITHIN)
+        reply = _awaited(member, server, answer)
     except LOST as error:
-        raise ServerLostError(f"the parameter server doesn't answer: {error}") from None
+        raise ServerLostError(f"the parameter server doesn't answer: {error!r}") from None
     if reply.error is not None:
         raise reply.error
     return reply.value
+
+
+def _awaited(member: Member, server: Any, answer: Answer) -> Reply:
+    """Wait for a server's answer as long as it is there, and this member's gang.
+
+    Dask tells a worker nothing of an actor that it has dropped, or whose worker is gone: what is
+    asked of it is never answered. So a server that is silent is asked whether it is there. Where it
+    isn't, the client has heard of it and dissolves the gang, or is gone itself.
+    """
+    deadline = time.monotonic() + ANSWERED_WITHIN
+    heard = time.monotonic()
+    while True:
+        with suppress(TimeoutError):
+            return answer.reply(LOOKED_FOR_EVERY)
+        now = time.monotonic()
+        if member.is_dissolved or now > deadline:
+            raise TimeoutError(
+                f"no answer within {ANSWERED_WITHIN:.0f} s, or its gang is dissolved"
+            )
+        if now > heard + PRESENT_WITHIN:
+            Answer(server, "ask", present).reply(PRESENT_WITHIN)
+            heard = time.monotonic()
