@@ -234,7 +234,7 @@ def test_kinds_of_blocks_give_one_model(row: EstimatorRow) -> None:
     X = np.where(np.abs(X) > 1, np.float32(np.round(X)), 0).astype(np.float64)
     expected = fit(row, X, y, weight)
     assert_equal_models(expected, fit(row, np.asfortranarray(X), y, weight))
-    if row.sparse:
+    if row.sparse and not row.in_the_mean:
         assert_equal_models(expected, fit(row, sp.csr_array(X), y, weight))
 
 
@@ -256,6 +256,8 @@ def test_blocks_and_repetitions_matter_little(row: EstimatorRow) -> None:
     for sizes in ([500] * 4, [1, 0, 1499, 500], [100] * 20):
         lazy = chunked(X, y, weight, sizes=sizes)
         models.append(row.make().fit(lazy[0], lazy[1], sample_weight=lazy[2]))
+    if row.sparse:
+        models.append(row.make().fit(sp.csr_array(X), y, sample_weight=weight))
     scores = [model.score(X, y, sample_weight=weight) for model in models]
     assert np.ptp(scores) < 0.02
     assert min(scores) > 0.5

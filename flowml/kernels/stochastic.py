@@ -7,6 +7,7 @@ import numpy as np
 from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import Point, predictor
 from flowml.kernels.rows import Array, Block, Rows
+from flowml.kernels.sparse_epoch import Columns, Lean, move, predict, stored_in
 
 BATCH_ROWS = 64
 """Rows of a step: enough to hide what NumPy's calls cost."""
@@ -50,6 +51,8 @@ class EpochAsk(NamedTuple):
         Most epochs.
     rest : float
         No more follow an epoch that moves the mean by at most this.
+    lean : Lean or None
+        For CSR rows; the penalty is then an elastic net without bounds.
     """
 
     point: Point
@@ -61,10 +64,14 @@ class EpochAsk(NamedTuple):
     seed: int | None
     n_epochs: int = 1
     rest: float = 0.0
+    lean: Lean | None = None
 
 
 class EpochSums(NamedTuple):
     """Where the leaves' epochs led, summed by their weight.
+
+    For CSR rows there is one more column, a number of times that :math:`c / s` of all columns is
+    to be added; see `sparse_epoch`.
 
     Attributes
     ----------
@@ -72,7 +79,8 @@ class EpochSums(NamedTuple):
     move : ndarray of shape (n_outputs, n_features + 1)
         From the start to the parameters after the last step.
     mean : ndarray of that shape
-        Their mean over the steps, those of epoch k of the whole fit counting k + 1 times.
+        Their mean over the steps, those of epoch k of the whole fit counting k + 1 times; for CSR
+        rows less the start.
     """
 
     weight: float
@@ -83,15 +91,19 @@ class EpochSums(NamedTuple):
 def summarise(ask: EpochAsk, rows: Rows) -> EpochSums:
     """Go over the rows once or more, a few at a time, each time down their gradient."""
     weight = sum(float(ask.point.target.read(block)[1].sum()) for block in rows)
-    theta, mean, counted = ask.start, np.zeros_like(ask.start), 0
+    start, epoch_over = ask.start, _epoch
+    if ask.lean is not None:
+        start, epoch_over = np.column_stack([start, np.zeros(len(start))]), _sparse_epoch
+    theta, mean, counted = start, np.zeros_like(start), 0
     for epoch in range(ask.lengths.epoch, ask.lengths.epoch + ask.n_epochs):
-        theta, own = _epoch(ask, epoch, theta, rows)
+        theta, own = epoch_over(ask, epoch, theta, rows)
         counted += epoch + 1
-        move = ((epoch + 1) / counted) * (own - mean)
-        mean = mean + move
-        if not np.abs(move).max(initial=0.0) > ask.rest:  # a NaN moves no further
+        change = ((epoch + 1) / counted) * (own - mean)
+        mean = mean + change
+        if not np.abs(change).max(initial=0.0) > ask.rest:  # a NaN moves no further
             break
-    return EpochSums(weight, weight * (theta - ask.start), weight * mean)
+    mean = mean if ask.lean is None else mean - start
+    return EpochSums(weight, weight * (theta - start), weight * mean)
 
 
 def merge(left: EpochSums, right: EpochSums) -> EpochSums:
@@ -126,6 +138,44 @@ def _epoch(ask: EpochAsk, epoch: int, theta: Array, rows: Rows) -> tuple[Array, 
             total += theta
             steps += 1
     return theta, total / max(steps, 1)
+
+
+def _sparse_epoch(ask: EpochAsk, epoch: int, theta: Array, rows: Rows) -> tuple[Array, Array]:
+    """Return what `_epoch` does, by parameters with how far they lean."""
+    blocks = [block for block in rows if ask.point.target.read(block)[1].any()]
+    n_steps = sum(-(-block.X.shape[0] // BATCH_ROWS) for block in blocks)
+    theta, total, columns = theta.copy(), np.zeros_like(theta), _columns(ask)
+    assert ask.lean is not None
+    moved = theta[:, :-2] - ask.start[:, :-1]
+    at_center = ask.lean.at_center + moved @ columns.slant + theta[:, -1] * columns.square
+    met, first, steps = np.zeros(len(ask.scale)), theta.copy(), 0
+    for block in blocks:
+        order, stored = _order(block, ask.seed, epoch), stored_in(block.X)
+        y, weight = ask.point.target.read(block)
+        mean_weight, added = float(weight.mean()), ask.point.target.added(block)
+        for low in range(0, len(order), BATCH_ROWS):
+            length = ask.lengths.first / (1.0 + epoch + steps / n_steps) ** ask.lengths.power
+            chosen = order[low : low + BATCH_ROWS]
+            eta = predict(stored, chosen, columns, theta, at_center)
+            eta += added if isinstance(added, float) else added[chosen]
+            slope = ask.point.loss.derivatives(y[chosen], eta[:, 0] if eta.shape[1] == 1 else eta)
+            share = weight[chosen] / (mean_weight * len(chosen))
+            slopes = share[:, np.newaxis] * slope.gradient.reshape(eta.shape)
+            moving = theta, total, at_center, met
+            move(stored, chosen, columns, (slopes, share), length, moving, n_steps - steps)
+            steps += 1
+    return theta, first + total / max(steps, 1)
+
+
+def _columns(ask: EpochAsk) -> Columns:
+    """Return what the columns' steps go by."""
+    assert ask.lean is not None
+    share = np.where(ask.lean.share > 0.0, ask.lean.share, 1.0)
+    l1, l2 = (
+        np.ascontiguousarray(np.broadcast_to(one / share, ask.free[:, :-1].shape))
+        for one in (ask.penalty.l1, ask.penalty.l2)
+    )
+    return Columns(ask.scale, ask.lean.slant, l1, l2, ask.free, ask.lean.square)
 
 
 def _order(block: Block, seed: int | None, epoch: int) -> Array:

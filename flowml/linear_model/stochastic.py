@@ -75,7 +75,7 @@ class StochasticPredictor(LinearPredictor):
         start = without_features(objective, survey.sample) if warm is None else warm
         begun = self._epochs if self._is_batch and warm is not None else 0
         schedule = self._schedule(longest_step(objective, survey.sample, start), begun)
-        solver = Sgd(objective, start, options.tol, options.max_iter, schedule)
+        solver = Sgd(objective, start, options.tol, options.max_iter, schedule, survey.share)
         state = yield Step(STAGE, solver)
         self._epochs = solver.epochs(state)
         coef, intercept = objective.coefficients(state.theta)

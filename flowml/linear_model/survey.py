@@ -13,6 +13,7 @@ from flowml.kernels.level_weights import LEVEL_WEIGHTS, LevelWeights
 from flowml.kernels.mixed import Mixed
 from flowml.kernels.rows import Array, Block, Matrix, is_sparse
 from flowml.kernels.sample import SAMPLE, Sample, SampleAsk, gathered
+from flowml.kernels.stored_weights import STORED_WEIGHTS
 from flowml.kernels.target_totals import TargetTotals
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver
@@ -46,6 +47,8 @@ class Survey(NamedTuple):
         Of the categorical columns, where there are any.
     totals : TargetTotals or None
         Of y, where they were asked for.
+    share : ndarray of shape (n_features,), or None
+        For CSR rows: that of the rows which store a column.
     """
 
     rows: float
@@ -56,6 +59,7 @@ class Survey(NamedTuple):
     labels: LabelWeights | None
     levels: LevelWeights | None = None
     totals: TargetTotals | None = None
+    share: Array | None = None
 
     @property
     def is_thin(self) -> bool:
@@ -118,6 +122,7 @@ def survey(
         members["levels"] = OnePass(LEVEL_WEIGHTS)
     if schema.sparse:
         members["moments"] = OnePass(COLUMN_MOMENTS)
+        members["stored"] = OnePass(STORED_WEIGHTS)
     states = (yield Step(STAGE, Together(list(members.values())))).members
     found = dict(zip(members, states, strict=True))
     sample: Sample = found["sample"].summary
@@ -131,7 +136,9 @@ def survey(
     counts = found["labels"].summary if labels else None
     levels = found["levels"].summary if schema.categorical else None
     own = found["totals"].summary if totals is not None else None
-    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels, own)
+    stored = found["stored"].summary if schema.sparse else None
+    share = None if stored is None else stored.stored / stored.weight
+    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels, own, share)
 
 
 def sample_seed(random_state: Any) -> int:

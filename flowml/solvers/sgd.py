@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.linear_loss import LOSS_GRADIENT
+from flowml.kernels.linear_loss import LOSS_GRADIENT, LossSums
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.several import Asks, Summaries, several
-from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, Lengths
+from flowml.kernels.sparse_epoch import Lean
+from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, EpochSums, Lengths
 from flowml.solvers.objective import Evaluation, Objective
 from flowml.solvers.solver import Progress
 
@@ -121,6 +122,8 @@ class Sgd:
         Stop at a violation of at most this, or a fall of the objective by a share of less.
     max_epochs : int
     schedule : Schedule
+    share : ndarray of shape (n_features,), or None
+        For CSR rows, by weight, that of the rows which store a column: steps move those columns.
     """
 
     objective: Objective
@@ -128,6 +131,7 @@ class Sgd:
     tol: float
     max_epochs: int
     schedule: Schedule
+    share: Array | None = None
 
     @property
     def max_passes(self) -> int:
@@ -156,6 +160,8 @@ class Sgd:
     def ask(self, state: SgdState) -> Asks:
         """Return the result so far, and where the next epoch starts."""
         point = self.objective.point(state.theta)
+        if self.share is not None:  # sums about zero are those of the stored columns
+            point = point._replace(center=np.zeros_like(point.center))
         if self._is_single and state.n_iter > 0:
             return Asks((0,), (point,))
         epoch = EpochAsk(
@@ -172,19 +178,21 @@ class Sgd:
             self.schedule.seed,
             self.n_local,
             self.tol if self._is_single else 0.0,
+            self._lean(state),
         )
         return Asks((0, 1), (point, epoch))
 
     def step(self, state: SgdState, summary: Summaries) -> SgdState:
         """Judge the result so far, and add the epoch to it."""
         sums, epoch = summary.members
+        sums = self._centred(sums)
         with np.errstate(over="ignore", invalid="ignore"):  # of steps that are too long
             evaluation = self.objective.evaluate(sums, state.theta)
         if epoch is None:
             return self._judged(state, evaluation)
         first = min(state.first, evaluation.value) if state.n_iter == 0 else state.first
         violation = self.objective.violation(state.theta, evaluation)
-        last, mean = state.last + epoch.move / epoch.weight, epoch.mean / epoch.weight
+        last, mean = self._ends(state, epoch)
         if not np.isfinite(last).all() or evaluation.value > RUNAWAY * first:
             return self._shorten(state, first)
         before = self.epochs(state)
@@ -244,6 +252,37 @@ class Sgd:
         """Count the epochs so far; with several means, those that led away too."""
         n_rounds = state.n_iter if self._is_single else state.n_passes
         return self.schedule.begun + self.n_local * n_rounds
+
+    def _ends(self, state: SgdState, epoch: EpochSums) -> tuple[Array, Array]:
+        """Return the mean of where the leaves' epochs ended, and of their own means."""
+        move, mean = epoch.move / epoch.weight, epoch.mean / epoch.weight
+        if self.share is None:
+            return state.last + move, mean
+        slant = np.append(self._slant, 0.0)
+        led = (one[:, :-1] + one[:, -1:] * slant for one in (move, mean))
+        last, mean = (state.last + one for one in led)
+        return last, mean
+
+    @property
+    def _slant(self) -> Array:
+        slant: Array = self.objective.center / self.objective.scale
+        return slant
+
+    def _lean(self, state: SgdState) -> Lean | None:
+        """Return what epochs over CSR rows must know."""
+        if self.share is None:
+            return None
+        slant = self._slant
+        at_center = state.last[:, :-1] @ slant
+        return Lean(self.share, slant, float(slant @ slant), at_center)
+
+    def _centred(self, sums: LossSums) -> LossSums:
+        """Return sums about the columns' center."""
+        if self.share is None:
+            return sums
+        gradient = sums.gradient.copy()
+        gradient[:, :-1] -= gradient[:, -1:] * self.objective.center
+        return sums._replace(gradient=gradient)
 
     def _judged(self, state: SgdState, evaluation: Evaluation) -> SgdState:
         """Look at the single mean."""
