@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from flowml.kernels.gram import constant
-from flowml.kernels.rows import Array, Matrix
+from flowml.kernels.rows import Array, Matrix, constant
 
 
 class Stored(NamedTuple):

@@ -6,8 +6,7 @@ import numba
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.gram import constant
-from flowml.kernels.rows import Array, Rows
+from flowml.kernels.rows import Array, Rows, constant
 
 
 class StoredWeights(NamedTuple):
