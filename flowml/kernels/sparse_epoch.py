@@ -45,8 +45,8 @@ class Columns(NamedTuple):
         Of which parameters are coefficients times the scale; c / s.
     l1, l2 : ndarray of shape (n_outputs, n_features)
         Penalty on parameters, over the share of rows that store the column.
-    free : ndarray of shape (n_outputs, n_features + 1), bool
-        Parameters that may differ from zero, all columns of an output or none.
+    moves, shifts : ndarray of shape (n_outputs,), bool
+        Whether the coefficients of an output may differ from zero, and its intercept.
     square : float
         Sum of the slant's squares.
     """
@@ -55,7 +55,8 @@ class Columns(NamedTuple):
     slant: Array
     l1: Array
     l2: Array
-    free: Array
+    moves: Array
+    shifts: Array
     square: float
 
 
@@ -166,16 +167,16 @@ def _move(
     left: float,
 ) -> None:
     starts, columns, values = rows
-    scale, slant, l1, l2, free, square = units
+    scale, slant, l1, l2, moves, shifts, square = units
     slopes, weights = weighted
     theta, total, at_center, met = moving
     p = len(scale)
     for k in range(len(theta)):
         step = length * slopes[:, k].sum()
-        if free[k, p]:
+        if shifts[k]:
             theta[k, p] -= step
             total[k, p] -= left * step
-        if p == 0 or not free[k, 0]:
+        if not moves[k]:
             continue
         theta[k, p + 1] += step
         total[k, p + 1] += left * step

@@ -175,7 +175,8 @@ def _columns(ask: EpochAsk) -> Columns:
         np.ascontiguousarray(np.broadcast_to(one / share, ask.free[:, :-1].shape))
         for one in (ask.penalty.l1, ask.penalty.l2)
     )
-    return Columns(ask.scale, ask.lean.slant, l1, l2, ask.free, ask.lean.square)
+    moves, shifts = np.any(ask.free[:, :-1], axis=1), ask.free[:, -1].copy()
+    return Columns(ask.scale, ask.lean.slant, l1, l2, moves, shifts, ask.lean.square)
 
 
 def _order(block: Block, seed: int | None, epoch: int) -> Array:

@@ -44,6 +44,11 @@ class Crew:
         if n_threads > 1 and len(self._groups) > 1:
             self._pool = ThreadPoolExecutor(n_threads, "flowml", keep_scratch)
 
+    @property
+    def leaves(self) -> list[Leaf]:
+        """All of them, in order."""
+        return [leaf for leaves in self._groups for leaf in leaves]
+
     def summarise(self, fold: Fold, ask: Ask) -> Nodes:
         """Summarise the groups of leaves on the threads, and join their subtrees."""
         self.spans = spans = []

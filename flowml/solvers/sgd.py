@@ -22,6 +22,11 @@ MOST_RESTARTS = 9
 """With steps that much shorter each time."""
 POWER_STEPS = 20
 
+ALONG_COLUMNS = frozenset(
+    {"coef", "center", "scale", "free", "start", "l1", "l2", "lower", "upper", "share", "slant"}
+    | {"gradient", "move", "mean"}
+)
+"""Fields of asks and summaries with a number for each column."""
 FOLD = several([LOSS_GRADIENT, EPOCH])
 
 
@@ -147,6 +152,11 @@ class Sgd:
         return self.max_epochs if self.schedule.local is None else self.schedule.local
 
     takes_estimates = True
+
+    @property
+    def along_columns(self) -> frozenset[str]:
+        """What CSR rows need for the columns that they store only."""
+        return frozenset() if self.share is None or self._is_single else ALONG_COLUMNS
 
     @property
     def fold(self) -> Fold:

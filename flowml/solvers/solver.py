@@ -59,6 +59,8 @@ class Solver(Protocol):
     before. Where summaries are steps rather than sums, ``follow(before, now) -> Summary`` makes one
     of two that came of the same rows one after the other, and ``taken(summary) -> Summary`` leaves
     of one what hasn't been stepped with; without them the last summary of some rows stands.
+    ``along_columns`` names the fields of asks and summaries that have a number for each column, in
+    their last axis; those of columns that no row stores are neither read nor other than zero.
     """
 
     @property

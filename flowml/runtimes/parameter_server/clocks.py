@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowml.kernels.fold import Ask
+from flowml.runtimes.columns import Columns, cut, spread
 from flowml.runtimes.packed import Packed, pack, unpack
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
 from flowml.runtimes.span import Spans
-from flowml.runtimes.tree import join, root
+from flowml.runtimes.tree import Nodes, join, root
 from flowml.solvers.solver import Solver, State
 
 
@@ -43,6 +44,18 @@ class Push(NamedTuple):
     packed: Packed
 
 
+class Join(NamedTuple):
+    """What a site says first.
+
+    Attributes
+    ----------
+    columns : Columns or None
+        That its rows store: it is asked with these, and pushes these; None for all.
+    """
+
+    columns: Columns | None
+
+
 @dataclass
 class Site:
     """What is known of one holder of leaves.
@@ -53,10 +66,13 @@ class Site:
         How often it has pushed.
     latest : Packed or None
         What stands for its rows, in this round.
+    columns : Columns or None
+        That it knows; None for all.
     """
 
     clock: int = 0
     latest: Packed | None = None
+    columns: Columns | None = None
 
 
 class Clocks:
@@ -109,6 +125,10 @@ class Clocks:
         self._round = 0
         self._gather()
 
+    def join(self, number: int, join: Join) -> None:
+        """Take what a site says first."""
+        self._sites[number].columns = join.columns
+
     def push(self, number: int, push: Push) -> None:
         """Take what a site has done, once: an answer that comes again is dropped."""
         site = self._sites[number]
@@ -133,7 +153,10 @@ class Clocks:
                 state = mixed
             elif ahead:
                 return None
-        return Order(self._round, clock, self._solver.ask(state))
+        ask, columns = self._solver.ask(state), self._sites[number].columns
+        if columns is not None:
+            ask = cut(ask, along_columns(self._solver), columns)
+        return Order(self._round, clock, ask)
 
     def tell(self) -> Advance:
         """Tell what wasn't told yet."""
@@ -192,6 +215,14 @@ class Clocks:
             and mixes(state)
         )
 
+    def _nodes(self, site: Site) -> Nodes:
+        """Return what stands for a site's rows, with all columns."""
+        nodes = {} if site.latest is None else unpack(site.latest)
+        if site.columns is None:
+            return nodes
+        names = along_columns(self._solver)
+        return {node: spread(summary, names, site.columns) for node, summary in nodes.items()}
+
     def _mix(self) -> State:
         """Step from the last state of a whole clock with the latest of every site.
 
@@ -202,9 +233,15 @@ class Clocks:
         """
         if self._mixed is None:
             fold = self._solver.fold
-            parts = (unpack(site.latest) for site in self._sites if site.latest is not None)
+            parts = (self._nodes(site) for site in self._sites)
             summary = root(join(parts, fold), fold)
             if not fold.finite(summary):
                 raise NonFiniteError(fold.takes_nan)
             self._mixed = self._solver.step(self._state, summary)
         return self._mixed
+
+
+def along_columns(solver: Solver) -> frozenset[str]:
+    """Return which fields of a solver's asks and summaries run along the columns, if it tells."""
+    names: frozenset[str] = getattr(solver, "along_columns", frozenset())
+    return names

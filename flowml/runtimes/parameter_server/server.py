@@ -7,15 +7,18 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any
 
-from flowml.kernels.fold import Fold
+from flowml.kernels.fold import Ask, Fold
 from flowml.runtimes.blas import one_blas_thread
+from flowml.runtimes.columns import Columns, cut, spread, stored_columns
 from flowml.runtimes.gangs.gang import LOST, Answer
 from flowml.runtimes.gangs.member import LOOKED_FOR_EVERY, Member, Reply, present
 from flowml.runtimes.packed import pack
-from flowml.runtimes.parameter_server.clocks import Clocks, Order, Push
+from flowml.runtimes.parameter_server.clocks import Clocks, Join, Order, Push
 from flowml.runtimes.runtime import Advance
 from flowml.runtimes.shard import align
 from flowml.runtimes.span import since
+from flowml.runtimes.threads import Crew
+from flowml.runtimes.tree import Nodes
 from flowml.solvers.solver import Solver, State
 
 LEASE = 60.0
@@ -56,7 +59,7 @@ class Server:
         self._stopped = False
         self._asked_at = self._pushed_at = time.monotonic()
 
-    async def exchange(self, site: int, push: Push | None) -> Order | Word:
+    async def exchange(self, site: int, push: Push | Join | None) -> Order | Word:
         """Take what a site has done, and return what it is to do next once that is known.
 
         Raises
@@ -98,8 +101,11 @@ class Server:
         moved, self._moved = self._moved, Event()
         moved.set()
 
-    def _take(self, site: int, push: Push) -> None:
+    def _take(self, site: int, push: Push | Join) -> None:
         self._pushed_at = time.monotonic()
+        if isinstance(push, Join):
+            self._clocks.join(site, push)
+            return
         with one_blas_thread():
             self._clocks.push(site, push)
 
@@ -123,7 +129,7 @@ def open_server(
     member.notes[name] = Server(Clocks(solver, align(state), n_sites, staleness))
 
 
-async def exchange(member: Member, name: str, site: int, push: Push | None) -> Order | Word:
+async def exchange(member: Member, name: str, site: int, push: Push | Join | None) -> Order | Word:
     """Take what a site has done, and return what it is to do next; all is done if it is closed."""
     server: Server | None = member.notes.get(name)
     return Word.OVER if server is None else await server.exchange(site, push)
@@ -149,7 +155,9 @@ def close_server(member: Member, name: str) -> None:
         server.close()
 
 
-def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold) -> None:
+def work(
+    member: Member, name: str, fit: str, site: int, server: Any, solver: tuple[Fold, frozenset[str]]
+) -> None:
     """Do what the server orders with this member's leaves, until all is done.
 
     Parameters
@@ -162,14 +170,17 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
     site : int
     server : distributed.Actor
         The member that serves.
-    fold : Fold
+    solver : tuple of Fold and frozenset of str
+        How rows become a summary, and its fields and an ask's that run along the columns.
 
     Raises
     ------
     ServerLostError
         If the server can't be reached.
     """
-    crew, push = member.crews[fit], None
+    crew, (fold, names) = member.crews[fit], solver
+    columns = stored_columns(crew.leaves) if names else None
+    push: Push | Join | None = Join(columns)
     with one_blas_thread():
         while True:
             order = _exchanged(member, server, name, site, push)
@@ -178,11 +189,21 @@ def work(member: Member, name: str, fit: str, site: int, server: Any, fold: Fold
                 return
             if order is not Word.WAIT:
                 start = time.time()
-                nodes = crew.summarise(fold, align(order.ask))
+                nodes = _summarised(crew, fold, order.ask, names, columns)
                 push = Push(order.round, order.clock, pack(nodes, (since(start),)))
 
 
-def _exchanged(member: Member, server: Any, name: str, site: int, push: Push | None) -> Any:
+def _summarised(
+    crew: Crew, fold: Fold, ask: Ask, names: frozenset[str], columns: Columns | None
+) -> Nodes:
+    """Summarise the leaves; where only some columns travel, those."""
+    if columns is None:
+        return crew.summarise(fold, align(ask))
+    nodes = crew.summarise(fold, align(spread(ask, names, columns)))
+    return {node: cut(summary, names, columns) for node, summary in nodes.items()}
+
+
+def _exchanged(member: Member, server: Any, name: str, site: int, push: Push | Join | None) -> Any:
     """Return the next order or word; what the server raises is raised here."""
     answer = Answer(server, "meet", exchange, name, site, push)
     try:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.gangs.gang import Answer, Gang, MemberLostError
 from flowml.runtimes.gangs.gang_loop import FailedError
+from flowml.runtimes.parameter_server.clocks import along_columns
 from flowml.runtimes.parameter_server.server import (
     ServerLostError,
     close_server,
@@ -64,9 +65,9 @@ class ServerLoop:
         self._name = name = f"server-{unique_token()}"
         opened = gang.ask(SERVER, open_server, name, solver, state, len(sites), staleness)
         opened.result(NEWS_WITHIN)
-        server = gang.members[SERVER]
+        server, told = gang.members[SERVER], (solver.fold, along_columns(solver))
         self._answers = [
-            gang.call(member, work, name, fit, site, server, solver.fold)
+            gang.call(member, work, name, fit, site, server, told)
             for site, member in enumerate(sites)
         ]
 
