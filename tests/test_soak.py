@@ -21,6 +21,8 @@ from tests.slow_iteration import SlowIteration
 
 WORKERS = 3
 ROWS = 4_000
+RUNTIMES = ("dataflow", "allreduce", "parameter_server", "coded")
+"""By default without staleness and with exact codes, so that all give the same bits."""
 MODELS: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: LinearRegression(), "coef_"),
     (lambda: LogisticRegression(), "coef_"),
@@ -78,7 +80,7 @@ def test_fits_through_random_faults(mortals: LocalCluster, n_fits: int) -> None:
                     getattr(make().fit(X, y), learned),
                     getattr(make().fit(*lazy), learned),
                 )
-            here, runtime = random.random() < 0.3, random.choice(["dataflow", "allreduce"])
+            here, runtime = random.random() < 0.3, random.choice(RUNTIMES)
             moment = f"in pass {random.randint(1, 6)}" if random.random() < 0.8 else "pass 1"
             strike = faults.at(moment, random.choice(acts))
             said = f"fit {number}: {kind}, {runtime}, here={here}, {moment}"
@@ -90,7 +92,10 @@ def test_fits_through_random_faults(mortals: LocalCluster, n_fits: int) -> None:
                 np.testing.assert_array_equal(
                     getattr(model, learned), wanted[kind][0 if here else 1], f"{said} {struck}"
                 )
-                assert_clean(client, within=10)
+                try:
+                    assert_clean(client, within=10)
+                except AssertionError as error:
+                    raise AssertionError(f"{said} {struck}: {error}") from None
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith("flowml")]
     assert this.num_fds() < files + 100

@@ -7,8 +7,8 @@ before, times how many rows a row of the sample stands for. What that leaves is 
 step too, and falls with the root of the sample's rows. So the step has to be short: where the
 sample lends its curvature, another pass for the gradient alone, which costs a fraction, may lead
 near enough to the minimum first (`closeness`). The error is then estimated from the difference
-between two halves of the sample, and only where it is above `PRECISION` are more passes with
-curvature taken, until it isn't.
+between two halves of the sample, and only where it is above what the tolerance stands for
+(`precision`) are more passes with curvature taken, until it isn't.
 """
 
 from itertools import pairwise
@@ -29,8 +29,10 @@ from flowml.solvers.newton import Newton
 from flowml.solvers.objective import Objective, Start
 
 STAGE = "statistics"
-PRECISION = 1e-6
-"""Relative error of standard errors."""
+DEFAULT_TOLERANCE, PRECISION = 1e-4, 1e-6
+"""Relative error of standard errors at the default tolerance and at finer ones."""
+ROUGHLY = 0.1
+"""The same at looser ones, as a share of the tolerance: who asks for fewer digits saves passes."""
 MOST_PASSES = 10
 EXACT = 1e-3
 """Share of the tolerance that steps in memory go to."""
@@ -92,13 +94,18 @@ class Described(NamedTuple):
     growing: tuple[int, ...] = ()
 
 
-def closeness(n_rows: int, n_parameters: int) -> float:
-    """Return the violation at which a sample makes up for a last step to within `PRECISION`.
+def precision(tol: float) -> float:
+    """Return the relative error that standard errors may have."""
+    return PRECISION if tol <= DEFAULT_TOLERANCE else ROUGHLY * tol
+
+
+def closeness(tol: float, n_rows: int, n_parameters: int) -> float:
+    """Return the violation at which a sample makes up for a last step to within `precision`.
 
     With it, the error of a standard error is about the violation times the root of the
     parameters' share of the sample's rows, up to three times as much for some families.
     """
-    return PRECISION * float(np.sqrt(n_rows / n_parameters))
+    return precision(tol) * float(np.sqrt(n_rows / n_parameters))
 
 
 def gather(
@@ -128,7 +135,8 @@ def gather(
         theta, sums = state.theta, state.sums
     moved, error = _moved(objective, survey, sums, (state.seen, theta), state.rate)
     n_passes = 0
-    while error > PRECISION and state.converged and state.violation and n_passes < MOST_PASSES:
+    allowed = precision(tol)
+    while error > allowed and state.converged and state.violation and n_passes < MOST_PASSES:
         before = state.violation
         state = yield Step(STAGE, Newton(objective, Start(theta, theta, np.inf), tol, 1))
         theta, n_passes = state.theta, n_passes + 1

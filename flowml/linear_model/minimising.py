@@ -169,7 +169,8 @@ def _prepared(
         start, n_sample_iter = _start_on_sample(objective, survey.sample, start, make)
     solver = make(objective, start, options.tol, options.max_iter)
     if options.describe and isinstance(solver, Newton):
-        solver = replace(solver, close=closeness(survey.sample.X.shape[0], start.theta.size))
+        n_rows = survey.sample.X.shape[0]
+        solver = replace(solver, close=closeness(options.tol, n_rows, start.theta.size))
     return solver, n_sample_iter
 
 
