@@ -25,7 +25,6 @@ from flowml.testing import Faults, Proxy, assert_clean
 from tests.slow_iteration import PASSES, SlowIteration, fixed_rows
 
 WORKERS = 3
-RUNTIMES = ("dataflow", "allreduce", "parameter_server")
 MANY = 96
 """Leaves, several for each part of a coded pass."""
 LEAVES = 24
@@ -150,7 +149,7 @@ SEEN = r"(gone|broke|lost|starts over)"
 """What is said of a worker that is there no more."""
 
 
-@on(*RUNTIMES)
+@on("dataflow", slow=("allreduce", "parameter_server"))
 def test_a_worker_killed_as_it_merges(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.kill_merging)
@@ -163,7 +162,7 @@ def test_a_worker_killed_as_it_merges_for_a_coded_pass(faults: Faults) -> None:
         fit(client, "coded", "many leaves", faults.at("pass 2", faults.kill_merging))
 
 
-@on("allreduce", "coded", "parameter_server", slow=("dataflow",))
+@on("allreduce", "coded", slow=("dataflow", "parameter_server"))
 def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.kill_all_but_one)
@@ -185,14 +184,14 @@ def test_a_worker_whose_connection_to_the_scheduler_is_cut(faults: Faults, runti
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@on(*RUNTIMES, "coded")
+@on("dataflow", "parameter_server", "coded", slow=("allreduce",))
 def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
     with Proxy(faults.cluster.scheduler_address) as proxy, Client(proxy.address) as client:
         strike = faults.at("in pass 3", proxy.cut, 0.3)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@on(*RUNTIMES)
+@on("dataflow", "allreduce", slow=("parameter_server",))
 def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.add_worker, wait=True)
@@ -200,7 +199,7 @@ def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
         assert re.search(r"came.*: [1-9]\d* of 24 leaves of the data move", said)
 
 
-@pytest.mark.parametrize("change", ["add_worker", "retire"])
+@pytest.mark.parametrize("change", [pytest.param("add_worker", marks=pytest.mark.slow), "retire"])
 def test_a_coded_fit_goes_on_with_the_workers_it_has(faults: Faults, change: str) -> None:
     """Who comes gets no part of it; who is to be retired stays for it, as Dask's actors have it."""
     with Client(faults.cluster) as client:
@@ -214,7 +213,7 @@ def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@on("dataflow", "coded", "parameter_server", slow=("allreduce",))
+@on("dataflow", slow=("allreduce", "coded", "parameter_server"))
 def test_a_killed_client_is_resumed_on_another_cluster(
     faults: Faults, cluster: LocalCluster, tmp_path: Path, runtime: str
 ) -> None:
