@@ -113,7 +113,7 @@ def descent(work: Work) -> Iterator[Run]:
             runtime.close()
 
     with (
-        LocalCluster(n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
         flowml.config_context(client=client, runtime="parameter_server", staleness=staleness),
     ):
