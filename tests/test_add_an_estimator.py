@@ -81,7 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the project and add the page's files; its tables hold the new rows alone."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("flowml", "tests"):
-        shutil.copytree(ROOT / name, copy / name)  # with what is compiled already
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     for path in MODULES:
         (copy / path).write_text(FILES[path])
