@@ -34,9 +34,9 @@ def main(workers: tuple[int, ...], passes: int, render: bool, largest: int, to: 
 
     Records replace those with as many workers in benchmarks/scaling/measured.json.
     """
+    load = os.getloadavg()[0]  # of others: later it is our own
     for n_workers in () if render else workers:
         click.echo(f"{n_workers} workers", err=True)
-        load = os.getloadavg()[0]
         save(n_workers, list(measure(n_workers, passes)), load)
     write(json.loads(MEASURED.read_text()), to, largest)
     click.echo(f"wrote {to / 'scaling.md'}")
