@@ -57,7 +57,8 @@ def measure(job: Job, repeats: int) -> Record:
     click.echo(f"{job.name}: {job.title}, {job.data.rows:,} rows", err=True)
     outcomes = race(job, repeats, lambda line: click.echo(f"  {line}", err=True))
     today = datetime.now(UTC).date().isoformat()
-    return record(job, outcomes) | {"measured": today, "commit": commit()}
+    where = {"measured": today, "commit": commit(), "processor": machine()["processor"]}
+    return record(job, outcomes) | where
 
 
 def saved() -> dict[str, Any]:

@@ -120,12 +120,11 @@ def details(job: Job, record: Record) -> str:
         )
     header = ("contender", "median s", "range s", "turns", f"difference from {job.subject}", "")
     title = (
-        f"### {job.title}\n\n`{job.name}`: {record['rows']:,} rows × {record['columns']} columns"
+        f"### {job.title}\n\n`{job.name}`: {record['rows']:,} rows × {record['columns']} columns, "
+        f"{record['measured']}, commit {record['commit']}, {record['processor']}."
     )
     note = f"{job.note}\n\n" if job.note else ""
-    return f"{title}, {record['measured']}, commit {record['commit']}.\n\n{note}" + table(
-        header, rows
-    )
+    return f"{title}\n\n{note}" + table(header, rows)
 
 
 def remark(job: Job, record: Record, name: str) -> str:

@@ -28,9 +28,9 @@ processes compute at a time, the others wait.
 """
 
 BUSY = """\
-**The machine was busy** with other things while this was measured: before the first cluster started,
-{load:.1f} processes wanted one of its {cores} cores. Measured times are too long by that, and costs
-with them; simulated and measured times needn't agree.
+**The machine was busy** with other things while this was measured: before the first cluster
+started, {load:.1f} processes wanted one of its {cores} cores. Measured times are too long by that,
+and costs with them; simulated and measured times needn't agree.
 """
 
 MEASURED = """\
