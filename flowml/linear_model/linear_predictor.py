@@ -244,8 +244,8 @@ class LinearPredictor(PassEstimator):
             Stage(STAGE, solver.fold, question, solver.max_passes, work, note=note),
         ]
         if name == "newton" and not self._has_kinks and likelihood_of(loss) is not None:
-            doubt = "a sample leaves standard errors more than 1e-6 off"
-            passes = evidence.MOST_PASSES
+            allowed, passes = evidence.precision(self.tol), evidence.MOST_PASSES
+            doubt = f"a sample leaves standard errors more than {allowed:g} off"
             stages.append(Stage(evidence.STAGE, solver.fold, question, passes, work, only_if=doubt))
         return stages
 
