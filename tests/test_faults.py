@@ -4,12 +4,14 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -93,6 +95,19 @@ def faults(mortals: LocalCluster) -> Iterator[Faults]:
     with Faults(mortals, seed=1) as striking:
         striking.settle(WORKERS)
         yield striking
+
+
+def test_who_was_retired_stays_away(faults: Faults) -> None:
+    """Dask starts it again as the cluster is scaled, once it has noticed that it is gone."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}):
+        known = set(faults.workers)
+        faults.retire()
+        (retired,) = known - set(faults.workers)
+        while any(n.worker_address == retired for n in faults.cluster.workers.values()):
+            time.sleep(0.01)
+        faults.add_worker(wait=True)
+        faults.settle(WORKERS)
+    assert len(set(faults.workers) - known) == 1
 
 
 def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:

@@ -121,6 +121,7 @@ class Faults:
         address = worker or self.pick()
         if for_good:
             self._nanny(address).auto_restart = False
+            self._strike_off(address)
         self._note(f"killed {address}")
         _signal(self.workers[address], signal.SIGKILL)
 
@@ -197,7 +198,7 @@ class Faults:
             time.sleep(0.02)
 
     def settle(self, n_workers: int) -> None:
-        """Bring the cluster back to so many workers, between two fits.
+        """Bring the cluster back to so many workers, between two fits; no other comes afterwards.
 
         Raises
         ------
@@ -206,11 +207,13 @@ class Faults:
         """
         deadline = time.monotonic() + COMES_WITHIN
         patience = time.monotonic() + RESTARTS_WITHIN
-        while len(self.workers) != n_workers:
+        while not self._settled(n_workers):
             if len(self.workers) > n_workers:
                 self.retire()
             elif time.monotonic() > patience:
-                self.add_worker(wait=True)
+                self._strike_off_idle()
+                self.cluster.scale(n_workers)
+                patience = deadline
             elif time.monotonic() > deadline:
                 raise TimeoutError(f"{n_workers} workers didn't come in {COMES_WITHIN:g} s")
             time.sleep(0.02)
@@ -221,6 +224,8 @@ class Faults:
         self._note(f"retired {address}")
         with self._connected() as client:
             client.retire_workers([address])
+        if address not in self.cluster.scheduler.workers:  # one that holds an actor stays
+            self._strike_off(address)
 
     def __enter__(self) -> "Faults":
         """Return it."""
@@ -243,6 +248,24 @@ class Faults:
         address = worker or self.pick()
         self._note(f"{what} {address}")
         return self.workers[address]
+
+    def _settled(self, n_workers: int) -> bool:
+        """Tell whether so many workers run, and no nanny is about to start another."""
+        known = (self.workers, self.cluster.scheduler.workers, self.cluster.worker_spec)
+        return all(len(one) == n_workers for one in known)
+
+    def _strike_off(self, address: str) -> None:
+        """Take a worker from the cluster's list, by which Dask would start it again in scaling."""
+        for name, nanny in list(self.cluster.workers.items()):
+            if nanny.worker_address == address:
+                self.cluster.worker_spec.pop(name, None)
+
+    def _strike_off_idle(self) -> None:
+        """The same for all whose nanny has none running: it closes as the cluster is scaled."""
+        for name in list(self.cluster.worker_spec):
+            nanny = self.cluster.workers.get(name)
+            if nanny is None or nanny.worker_address not in self.workers:
+                self.cluster.worker_spec.pop(name)
 
     def _nanny(self, address: str) -> Any:
         nannies = self.cluster.workers.values()
