@@ -97,12 +97,13 @@ def look(
         If a split has no row of some class to train on.
     """
     seed = sample_seed(model.random_state)
-    whole = first_look.survey(schema, n_rows, model.fit_intercept, True, seed)
+    labels = first_look.Beside(labels=True)
+    whole = first_look.survey(schema, n_rows, model.fit_intercept, seed, labels)
     subsets = [Subset(splits, number, TRAIN) for number in range(splits.n_splits)]
     found = yield from together([whole, *(_labels(subset) for subset in subsets)])
-    survey, labels = cast(Survey, found[0]), cast(list[LabelWeights], found[1:])
-    check_classes(labels)
-    return [survey, *(survey._replace(labels=one) for one in labels)]
+    survey, counts = cast(Survey, found[0]), cast(list[LabelWeights], found[1:])
+    check_classes(counts)
+    return [survey, *(survey._replace(labels=one) for one in counts)]
 
 
 def kinship(model: Any) -> str | None:

@@ -67,6 +67,8 @@ class LinearPredictor(PassEstimator):
     _described: Described
     _remedy = "set a finite C"
     _is_batch = False
+    _counts_stored = False
+    """Whether the survey tells the solver which columns CSR rows store."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model.
@@ -119,12 +121,13 @@ class LinearPredictor(PassEstimator):
     ) -> Procedure[Minimum]:
         """Look once, then minimise; keep what a summary is made from if it is to be described."""
         seed = sample_seed(self.random_state)
-        labels = self.needs.labels
-        check = self._target_check(schema)
-        totals = self._target_totals(schema) if describe else None
-        survey = yield from first_look.survey(
-            schema, n_rows, self.fit_intercept, labels, seed, check, totals
+        beside = first_look.Beside(
+            self.needs.labels,
+            self._counts_stored,
+            self._target_check(schema),
+            self._target_totals(schema) if describe else None,
         )
+        survey = yield from first_look.survey(schema, n_rows, self.fit_intercept, seed, beside)
         loss, offset = self._loss(survey), self._offset(schema)
         target = self._target(survey)._replace(offset=offset)
         objective = Objective(

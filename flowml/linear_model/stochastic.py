@@ -56,6 +56,7 @@ class StochasticPredictor(LinearPredictor):
     loss: str
     solver = "sgd"
     steps_locally = True
+    _counts_stored = True
     _epochs = 0
 
     def _one_epoch(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> Self:

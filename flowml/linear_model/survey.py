@@ -1,5 +1,6 @@
 """The first pass of an iterative fit: how many rows, which labels, and a sample to start on."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,7 @@ class Survey(NamedTuple):
     totals : TargetTotals or None
         Of y, where they were asked for.
     share : ndarray of shape (n_features,), or None
-        For CSR rows: that of the rows which store a column.
+        For CSR rows, where it was asked for: that of the rows which store a column.
     """
 
     rows: float
@@ -80,14 +81,36 @@ class Survey(NamedTuple):
         return float(X.shape[1]) if isinstance(X, Mixed) else None
 
 
+class Beside(NamedTuple):
+    """What a first look is for, beside the sample.
+
+    Attributes
+    ----------
+    labels : bool
+        Whether y holds labels, to be counted.
+    stored : bool
+        Whether to count, of CSR rows, which columns they store.
+    check : Solver or None
+        Goes over the rows at the same time, and refuses what it can't take.
+    totals : Solver or None
+        Ends with `TargetTotals`.
+    """
+
+    labels: bool = False
+    stored: bool = False
+    check: Solver | None = None
+    totals: Solver | None = None
+
+
+NOTHING = Beside()
+
+
 def survey(
     schema: Schema,
     n_rows: int | None,
     fit_intercept: bool,
-    labels: bool,
     seed: int,
-    check: Solver | None = None,
-    totals: Solver | None = None,
+    beside: Beside = NOTHING,
 ) -> Procedure[Survey]:
     """Look at the rows once.
 
@@ -98,31 +121,15 @@ def survey(
         Where it is known.
     fit_intercept : bool
         Whether columns may be centred.
-    labels : bool
-        Whether y holds labels, to be counted.
     seed : int
-    check : Solver, optional
-        Goes over the rows at the same time, and refuses what it can't take.
-    totals : Solver, optional
-        Ends with `TargetTotals`.
+    beside : Beside
 
     Raises
     ------
     ValueError
         If there is no row, or none of a weight above zero.
     """
-    members: dict[str, Any] = {"sample": OnePass(SAMPLE, sample_ask(schema, n_rows, seed))}
-    if labels:
-        members["labels"] = OnePass(LABEL_WEIGHTS)
-    if check is not None:
-        members["check"] = check
-    if totals is not None:
-        members["totals"] = totals
-    if schema.categorical:
-        members["levels"] = OnePass(LEVEL_WEIGHTS)
-    if schema.sparse:
-        members["moments"] = OnePass(COLUMN_MOMENTS)
-        members["stored"] = OnePass(STORED_WEIGHTS)
+    members = _members(schema, sample_ask(schema, n_rows, seed), beside)
     states = (yield Step(STAGE, Together(list(members.values())))).members
     found = dict(zip(members, states, strict=True))
     sample: Sample = found["sample"].summary
@@ -133,12 +140,18 @@ def survey(
     with np.errstate(invalid="ignore", over="ignore"):  # the next pass names what isn't finite
         moments = found["moments"].summary if schema.sparse else _dense_moments(block)
         center, spread = _units(moments, fit_intercept)
-    counts = found["labels"].summary if labels else None
-    levels = found["levels"].summary if schema.categorical else None
-    own = found["totals"].summary if totals is not None else None
-    stored = found["stored"].summary if schema.sparse else None
-    share = None if stored is None else stored.stored / stored.weight
-    return Survey(sample.rows, sample.weight, block, center, spread, counts, levels, own, share)
+    stored = _summary(found, "stored")
+    return Survey(
+        sample.rows,
+        sample.weight,
+        block,
+        center,
+        spread,
+        _summary(found, "labels"),
+        _summary(found, "levels"),
+        _summary(found, "totals"),
+        None if stored is None else stored.stored / stored.weight,
+    )
 
 
 def sample_seed(random_state: Any) -> int:
@@ -160,6 +173,25 @@ def sample_ask(schema: Schema, n_rows: int | None, seed: int) -> SampleAsk:
         return SampleAsk(min(least, room), 1.0, seed)
     wanted = min(max(least, int(SHARE * n_rows)), room)
     return SampleAsk(wanted, min(1.0, wanted / max(n_rows, 1)), seed)
+
+
+def _members(schema: Schema, ask: SampleAsk, beside: Beside) -> dict[str, Any]:
+    """Return what goes over the rows together, by what it finds."""
+    members: dict[str, Any] = {
+        "sample": OnePass(SAMPLE, ask),
+        "labels": OnePass(LABEL_WEIGHTS) if beside.labels else None,
+        "check": beside.check,
+        "totals": beside.totals,
+        "levels": OnePass(LEVEL_WEIGHTS) if schema.categorical else None,
+        "moments": OnePass(COLUMN_MOMENTS) if schema.sparse else None,
+        "stored": OnePass(STORED_WEIGHTS) if schema.sparse and beside.stored else None,
+    }
+    return {name: member for name, member in members.items() if member is not None}
+
+
+def _summary(found: Mapping[str, Any], name: str) -> Any:
+    """Return what was found, None where nobody looked."""
+    return found[name].summary if name in found else None
 
 
 def _dense_moments(sample: Block) -> ColumnMoments:

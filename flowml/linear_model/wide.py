@@ -62,7 +62,7 @@ def least_squares(
             "one target at a time"
         )
     numbers = replace(schema, categorical=())
-    found = yield from survey(numbers, n_rows, fit_intercept, labels=False, seed=0)
+    found = yield from survey(numbers, n_rows, fit_intercept, seed=0)
     center, scale = found.center, found.spread
     if levels is not None and encoding is not None:
         spread = spread_of_levels(levels, encoding)
