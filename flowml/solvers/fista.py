@@ -144,8 +144,8 @@ class Fista:
         accepted = self._accept(state, tried, evaluation)
         accepted = accepted._replace(length=state.length * max(1.0, min(LONGER, room)))
         backwards = np.vdot(state.base.theta - tried.theta, tried.theta - state.theta) > 0.0
-        base = tried if backwards else self._ahead(state, tried, summary.members[1])
-        return self._proceed(accepted, base, 1.0 if base is tried else _next(state.momentum))
+        ahead = (tried, 1.0) if backwards else self._ahead(state, tried, summary.members[1])
+        return self._proceed(accepted, *ahead)
 
     def done(self, state: FistaState) -> bool:
         """Stop at the tolerance, at the limit, or where no step helps any more."""
@@ -179,13 +179,18 @@ class Fista:
             separated=separated,
         )
 
-    def _ahead(self, state: FistaState, tried: Place, sums: LossSums | None) -> Place:
-        """Return what the pass has found ahead of the tried point; that itself at first."""
-        if sums is None or not np.isfinite(sums.value):
-            return tried
+    def _ahead(self, state: FistaState, tried: Place, sums: LossSums | None) -> tuple[Place, float]:
+        """Return what the pass has found ahead of the tried point, and the momentum from there.
+
+        The first step ends in the place ahead of it: the momentum begins with it.
+        """
+        if sums is None:
+            return tried, _next(state.momentum)
+        if not np.isfinite(sums.value):
+            return tried, 1.0
         theta = _carried_on(state)
         gradient = self.objective.evaluate(sums, theta).gradient
-        return Place(theta, gradient, sums.value / sums.weight)
+        return Place(theta, gradient, sums.value / sums.weight), _next(state.momentum)
 
     def _proceed(self, state: FistaState, base: Place, momentum: float) -> FistaState:
         """Take the proximal step from a base."""
