@@ -88,6 +88,13 @@ def test_value_and_units_agree(penalty: Penalty) -> None:
     )
 
 
+@penalties
+def test_each_coefficient_has_its_price(penalty: Penalty) -> None:
+    coef = np.array([[0.3, -0.4, 1.2]])
+    alone = [price_of(penalty, place, value) for place, value in enumerate(coef[0])]
+    np.testing.assert_allclose(penalty.prices(coef), [alone], rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("name", "smooth"), [("nothing", True), ("ridge", True), ("lasso", False), ("bounds", False)]
 )

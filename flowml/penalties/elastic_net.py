@@ -46,7 +46,12 @@ class ElasticNet:
 
     def value(self, coef: Array) -> float:
         """Return P, without regard to the bounds."""
-        return float(np.sum(self.l1 * np.abs(coef) + 0.5 * self.l2 * coef * coef))
+        return float(np.sum(self.prices(coef)))
+
+    def prices(self, coef: Array) -> Array:
+        """Return each coefficient's part of P, without regard to the bounds."""
+        prices: Array = self.l1 * np.abs(coef) + 0.5 * self.l2 * coef * coef
+        return prices
 
     def prox(self, coef: Array, step: Any) -> Array:
         """Shrink towards zero, then into the bounds."""

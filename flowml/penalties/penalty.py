@@ -27,6 +27,9 @@ class Penalty(Protocol):
     def value(self, coef: Array) -> float:
         """Return P(coef)."""
 
+    def prices(self, coef: Array) -> Array:
+        """Return what each coefficient adds to P."""
+
     def prox(self, coef: Array, step: Any) -> Array:
         r"""Return :math:`\arg\min_b P(b) + \sum_j (b_j - c_j)^2 / (2 t_j)`."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -65,10 +65,11 @@ def cut(value: Any, names: frozenset[str], columns: Columns) -> Any:
     """
     places, n_columns = columns
 
-    def of(array: Array) -> Array:
+    def of(arrays: Sequence[Array]) -> Array:
+        (array,) = arrays
         return np.concatenate([array[..., places], array[..., n_columns:]], axis=-1)
 
-    return _changed(value, names, of)
+    return _changed([value], names, of)
 
 
 def spread(value: Any, names: frozenset[str], columns: Columns) -> Any:
@@ -81,49 +82,72 @@ def spread(value: Any, names: frozenset[str], columns: Columns) -> Any:
     >>> spread(price, frozenset({"l1"}), some).l1
     array([1., 0., 3.])
     """
-    places, n_columns = columns
-    few = len(places)
+    return joined([value], names, [columns])
 
-    def of(array: Array) -> Array:
-        whole = np.zeros((*array.shape[:-1], n_columns + array.shape[-1] - few), array.dtype)
-        whole[..., places] = array[..., :few]
-        whole[..., n_columns:] = array[..., few:]
+
+def joined(values: Sequence[Any], names: frozenset[str], columns: Sequence[Columns]) -> Any:
+    """Put back what several cuts have left of a value, among zeros.
+
+    Examples
+    --------
+    >>> from flowml.penalties.elastic_net import ElasticNet
+    >>> prices = [ElasticNet(l1=np.array([1.0])), ElasticNet(l1=np.array([3.0]))]
+    >>> places = [Columns(np.array([place]), 3) for place in (0, 2)]
+    >>> joined(prices, frozenset({"l1"}), places).l1
+    array([1., 0., 3.])
+    """
+
+    def of(arrays: Sequence[Array]) -> Array:
+        first, (some, n_columns) = arrays[0], columns[0]
+        behind = first[..., len(some) :]
+        whole = np.zeros((*first.shape[:-1], n_columns + behind.shape[-1]), first.dtype)
+        for array, (places, _) in zip(arrays, columns, strict=True):
+            whole[..., places] = array[..., : len(places)]
+        whole[..., n_columns:] = behind
         return whole
 
-    return _changed(value, names, of)
+    return _changed(values, names, of)
 
 
-def _changed(value: Any, names: frozenset[str], of: Callable[[Array], Array]) -> Any:
-    """Return a value with arrays of some names changed, wherever in it they are."""
-    return _walked(value, names, _once(of))
+Change: TypeAlias = Callable[[Sequence[Array]], Array]
 
 
-def _once(of: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Return a function that changes an array once: one that is named twice travels once."""
-    changed: dict[int, Array] = {}
+def _changed(values: Sequence[Any], names: frozenset[str], of: Change) -> Any:
+    """Return one of like values, made of their arrays of some names, wherever in them they are."""
+    return _walked(values, names, _once(of))
 
-    def once(array: Array) -> Array:
-        if id(array) not in changed:
-            changed[id(array)] = of(array)
-        return changed[id(array)]
+
+def _once(of: Change) -> Change:
+    """Return a function that changes arrays once: one that is named twice travels once."""
+    changed: dict[tuple[int, ...], Array] = {}
+
+    def once(arrays: Sequence[Array]) -> Array:
+        same = tuple(map(id, arrays))
+        if same not in changed:
+            changed[same] = of(arrays)
+        return changed[same]
 
     return once
 
 
-def _walked(value: Any, names: frozenset[str], of: Callable[[Array], Array]) -> Any:
+def _walked(values: Sequence[Any], names: frozenset[str], of: Change) -> Any:
+    value = values[0]
     if isinstance(value, tuple):
         named = getattr(value, "_fields", None)
-        pairs = zip(named or [""] * len(value), value, strict=True)
-        members = [_member(name, one, names, of) for name, one in pairs]
+        triples = zip(named or [""] * len(value), *values, strict=True)
+        members = [_member(name, those, names, of) for name, *those in triples]
         return type(value)(*members) if named else tuple(members)
     if is_dataclass(value) and not isinstance(value, type):
-        held = {field.name: getattr(value, field.name) for field in fields(value)}
-        changed = {name: _member(name, one, names, of) for name, one in held.items()}
+        changed = {
+            field.name: _member(field.name, [getattr(one, field.name) for one in values], names, of)
+            for field in fields(value)
+        }
         return replace(value, **changed)
     return value
 
 
-def _member(name: str, value: Any, names: frozenset[str], of: Callable[[Array], Array]) -> Any:
+def _member(name: str, values: Sequence[Any], names: frozenset[str], of: Change) -> Any:
+    value = values[0]
     if isinstance(value, np.ndarray):
-        return of(value) if name in names and value.ndim > 0 else value
-    return _walked(value, names, of)
+        return of(values) if name in names and value.ndim > 0 else value
+    return _walked(values, names, of)

@@ -147,25 +147,33 @@ class Objective:
         ValueError
             If the columns are so large that their squares overflow.
         """
-        units = np.append(self.scale, 1.0)
-        gradient = sums.gradient / (sums.weight * units)
         curvature = None
         if sums.curvature is not None:
-            every = np.tile(units, self.loss.n_outputs)
+            every = np.tile(np.append(self.scale, 1.0), self.loss.n_outputs)
             curvature = sums.curvature / (sums.weight * every[:, np.newaxis] * every)
-        gradient[~self.free] = 0.0
-        value = sums.value / sums.weight + self.price.value(theta[:, :-1])
+        value = self.value(sums, self.price.value(theta[:, :-1]))
         if curvature is not None and np.isfinite(value) and not np.isfinite(curvature).all():
             raise ValueError(
                 "the sums over the rows overflow float64: scale the columns down first"
             )
         return Evaluation(
-            value if np.isfinite(value) else np.inf,
-            gradient,
+            value,
+            self.gradient(sums),
             curvature,
-            float(np.sqrt(sums.spread / sums.weight)),
+            noise(sums),
             sums.largest < self.loss.separation,
         )
+
+    def value(self, sums: LossSums, price: float) -> float:
+        """Return mean loss plus penalty, of which the latter is given; infinite on overflow."""
+        value = sums.value / sums.weight + price
+        return value if np.isfinite(value) else np.inf
+
+    def gradient(self, sums: LossSums) -> Array:
+        """Return the gradient of the mean loss by the parameters that may differ from zero."""
+        gradient = sums.gradient / (sums.weight * np.append(self.scale, 1.0))
+        gradient[~self.free] = 0.0
+        return gradient
 
     def violation(self, theta: Array, evaluation: Evaluation) -> float:
         r"""Return how far a point is from the minimum: the steepest way down, without unit.
@@ -176,11 +184,25 @@ class Objective:
         Without a penalty that is the largest correlation, about the center, of a column with the
         loss's derivative: it means the same for every loss, solver, unit and number of rows.
         """
-        falls = self.price.violation(theta[:, :-1], evaluation.gradient[:, :-1])
-        steepest = max(np.max(falls, initial=0.0), np.abs(evaluation.gradient[:, -1]).max())
-        if max(evaluation.noise, steepest) <= _rounding(theta, evaluation):
-            return 0.0
-        return float(steepest / evaluation.noise) if evaluation.noise > 0 else np.inf
+        steepest = self.steepest(theta, evaluation.gradient)
+        return without_unit(steepest, evaluation.noise, _rounding(theta, evaluation))
+
+    def steepest(self, theta: Array, gradient: Array) -> float:
+        """Return the steepest way down from a point, by its gradient of the mean loss."""
+        falls = self.price.violation(theta[:, :-1], gradient[:, :-1])
+        return float(max(np.max(falls, initial=0.0), np.abs(gradient[:, -1]).max()))
+
+
+def noise(sums: LossSums) -> float:
+    """Return the root of the mean squared gradient of a row's loss."""
+    return float(np.sqrt(sums.spread / sums.weight))
+
+
+def without_unit(steepest: float, noise: float, rounding: float = 0.0) -> float:
+    """Return a violation, from the steepest way down; 0 where both are nothing but rounding."""
+    if max(noise, steepest) <= rounding:
+        return 0.0
+    return steepest / noise if noise > 0 else np.inf
 
 
 def _rounding(theta: Array, evaluation: Evaluation) -> float:

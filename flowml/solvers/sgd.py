@@ -6,12 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.linear_loss import LOSS_GRADIENT, LossSums
+from flowml.kernels.linear_loss import LOSS_GRADIENT, LossSums, Point
 from flowml.kernels.rows import Array, Block
 from flowml.kernels.several import Asks, Summaries, several
 from flowml.kernels.sparse_epoch import Lean
 from flowml.kernels.stochastic import BATCH_ROWS, EPOCH, EpochAsk, EpochSums, Lengths
-from flowml.solvers.objective import Evaluation, Objective
+from flowml.solvers.column_totals import Totals, block_sums
+from flowml.solvers.objective import Objective, noise, without_unit
 from flowml.solvers.solver import Progress
 
 RUNAWAY = 2.0
@@ -24,9 +25,9 @@ POWER_STEPS = 20
 
 ALONG_COLUMNS = frozenset(
     {"coef", "center", "scale", "free", "start", "l1", "l2", "lower", "upper", "share", "slant"}
-    | {"gradient", "move", "mean"}
+    | {"gradient", "move", "mean", "theta", "last"}
 )
-"""Fields of asks and summaries with a number for each column."""
+"""Fields of asks, summaries, states and the solver with a number for each column."""
 FOLD = several([LOSS_GRADIENT, EPOCH])
 
 
@@ -71,6 +72,11 @@ class SgdState(NamedTuple):
         The result so far; the next pass looks at it.
     last : ndarray of that shape
         Where the next epoch starts.
+    at_theta, at_last, at_start : ndarray of shape (n_outputs,)
+        What all columns of these, and of where the first epoch starts, add to the predictor at
+        their center.
+    square : float
+        Sum of the squares of all columns' center over their scale.
     length : float
         Share of the schedule's lengths.
     first, best : float
@@ -85,6 +91,10 @@ class SgdState(NamedTuple):
 
     theta: Array
     last: Array
+    at_theta: Array
+    at_last: Array
+    at_start: Array
+    square: float
     length: float = 1.0
     first: float = np.inf
     best: float = np.inf
@@ -155,7 +165,7 @@ class Sgd:
 
     @property
     def along_columns(self) -> frozenset[str]:
-        """What CSR rows need for the columns that they store only."""
+        """What CSR rows need for the columns that they store only, and how the state is cut."""
         return frozenset() if self.share is None or self._is_single else ALONG_COLUMNS
 
     @property
@@ -165,13 +175,14 @@ class Sgd:
 
     def init(self) -> SgdState:
         """Start."""
-        return SgdState(self.start, self.start)
+        slant = self._slant
+        at_start = block_sums(self.start[:, :-1] * slant).sum(axis=-1)
+        square = float(block_sums(slant * slant).sum())
+        return SgdState(self.start, self.start, at_start, at_start, at_start, square)
 
     def ask(self, state: SgdState) -> Asks:
         """Return the result so far, and where the next epoch starts."""
-        point = self.objective.point(state.theta)
-        if self.share is not None:  # sums about zero are those of the stored columns
-            point = point._replace(center=np.zeros_like(point.center))
+        point = self._point(state)
         if self._is_single and state.n_iter > 0:
             return Asks((0,), (point,))
         epoch = EpochAsk(
@@ -194,39 +205,60 @@ class Sgd:
 
     def step(self, state: SgdState, summary: Summaries) -> SgdState:
         """Judge the result so far, and add the epoch to it."""
+        return self.step_with(state, summary, self.totals(state, summary))
+
+    def totals(self, state: SgdState, summary: Summaries) -> Totals:
+        """Return what a step must know of all columns, for those that are here.
+
+        Sums of the penalty, and of what the next result and start add to the predictor at the
+        columns' center; the steepest way down from the result so far, and the largest parameter.
+        """
         sums, epoch = summary.members
-        sums = self._centred(sums)
+        price, slant = self.objective.price, self._slant
         with np.errstate(over="ignore", invalid="ignore"):  # of steps that are too long
-            evaluation = self.objective.evaluate(sums, state.theta)
-        if epoch is None:
-            return self._judged(state, evaluation)
-        first = min(state.first, evaluation.value) if state.n_iter == 0 else state.first
-        violation = self.objective.violation(state.theta, evaluation)
-        last, mean = self._ends(state, epoch)
-        if not np.isfinite(last).all() or evaluation.value > RUNAWAY * first:
+            gradient = self.objective.gradient(self._centred(sums))
+            steepest = self.objective.steepest(state.theta, gradient)
+            theta, last = (state.theta, state.last) if epoch is None else self._led(state, epoch)
+            each = (price.prices(state.theta[:, :-1]), theta[:, :-1] * slant, last[:, :-1] * slant)
+            return Totals(block_sums(np.stack(each)), np.array([steepest, np.abs(last).max()]))
+
+    def step_with(self, state: SgdState, summary: Summaries, totals: Totals) -> SgdState:
+        """Step the columns that are here, with the totals of all."""
+        sums, epoch = summary.members
+        with np.errstate(over="ignore", invalid="ignore"):
+            prices, at_theta, at_last = totals.sums.sum(axis=-1)
+            value = self.objective.value(sums, float(prices.sum()))
+        steepest, largest = totals.largest.tolist()
+        violation = without_unit(steepest, noise(sums))
+        first = min(state.first, value) if state.n_iter == 0 else state.first
+        if value > RUNAWAY * first or not np.isfinite(largest):
             return self._shorten(state, first)
-        before = self.epochs(state)
-        after = before + self.n_local  # epoch k counts k + 1 times
-        share = 1.0 - before * (before + 1) / (after * (after + 1))
-        theta = state.theta + share * (mean - state.theta) if self.schedule.average else last
-        idle = 0 if evaluation.value < state.best - self.tol * abs(state.best) else state.idle + 1
+        if epoch is None:
+            return state._replace(
+                value=value, violation=violation, n_passes=state.n_passes + 1, converged=True
+            )
+        theta, last = self._led(state, epoch)
+        if violation <= self.tol:
+            theta, at_theta = state.theta, state.at_theta
+        idle = 0 if value < state.best - self.tol * abs(state.best) else state.idle + 1
         tired = idle >= self.schedule.patience
         length = state.length
         if tired and self.schedule.adaptive and length > SHORTEST:
             tired, idle, length = False, 0, length / SHORTER
-        converged = violation <= self.tol or tired
-        return SgdState(
-            state.theta if violation <= self.tol else theta,
-            last,
-            length,
-            first,
-            min(state.best, evaluation.value),
-            idle,
-            evaluation.value,
-            violation,
-            state.n_iter + 1,
-            state.n_passes + 1,
-            converged,
+        return state._replace(
+            theta=theta,
+            last=last,
+            at_theta=at_theta,
+            at_last=at_last,
+            length=length,
+            first=first,
+            best=min(state.best, value),
+            idle=idle,
+            value=value,
+            violation=violation,
+            n_iter=state.n_iter + 1,
+            n_passes=state.n_passes + 1,
+            converged=violation <= self.tol or tired,
         )
 
     def done(self, state: SgdState) -> bool:
@@ -263,6 +295,16 @@ class Sgd:
         n_rounds = state.n_iter if self._is_single else state.n_passes
         return self.schedule.begun + self.n_local * n_rounds
 
+    def _led(self, state: SgdState, epoch: EpochSums) -> tuple[Array, Array]:
+        """Return the result that an epoch leads to, and where the next one starts."""
+        last, mean = self._ends(state, epoch)
+        if not self.schedule.average:
+            return last, last
+        before = self.epochs(state)
+        after = before + self.n_local  # epoch k counts k + 1 times
+        share = 1.0 - before * (before + 1) / (after * (after + 1))
+        return state.theta + share * (mean - state.theta), last
+
     def _ends(self, state: SgdState, epoch: EpochSums) -> tuple[Array, Array]:
         """Return the mean of where the leaves' epochs ended, and of their own means."""
         move, mean = epoch.move / epoch.weight, epoch.mean / epoch.weight
@@ -278,13 +320,20 @@ class Sgd:
         slant: Array = self.objective.center / self.objective.scale
         return slant
 
+    def _point(self, state: SgdState) -> Point:
+        """Return where the loss is asked for."""
+        objective, coef = self.objective, state.theta[:, :-1] / self.objective.scale
+        center = objective.center
+        if self.share is not None:  # sums about zero are those of the stored columns
+            center = np.zeros_like(center)
+        intercept = state.theta[:, -1] - state.at_theta
+        return Point(objective.loss, objective.target, coef, intercept, center, objective.encoding)
+
     def _lean(self, state: SgdState) -> Lean | None:
         """Return what epochs over CSR rows must know."""
         if self.share is None:
             return None
-        slant = self._slant
-        at_center = state.last[:, :-1] @ slant
-        return Lean(self.share, slant, float(slant @ slant), at_center)
+        return Lean(self.share, self._slant, state.square, state.at_last)
 
     def _centred(self, sums: LossSums) -> LossSums:
         """Return sums about the columns' center."""
@@ -294,22 +343,21 @@ class Sgd:
         gradient[:, :-1] -= gradient[:, -1:] * self.objective.center
         return sums._replace(gradient=gradient)
 
-    def _judged(self, state: SgdState, evaluation: Evaluation) -> SgdState:
-        """Look at the single mean."""
-        if evaluation.value > RUNAWAY * state.first:
-            return self._shorten(state, state.first)
-        return state._replace(
-            value=evaluation.value,
-            violation=self.objective.violation(state.theta, evaluation),
-            n_passes=state.n_passes + 1,
-            converged=True,
-        )
-
     def _shorten(self, state: SgdState, first: float) -> SgdState:
         """Start again with shorter steps: these have led away."""
         length = state.length / SHORTER
-        begun = SgdState(self.start, self.start, length, first, n_passes=state.n_passes + 1)
-        return begun._replace(stuck=length < SHORTEST)
+        return SgdState(
+            self.start,
+            self.start,
+            state.at_start,
+            state.at_start,
+            state.at_start,
+            state.square,
+            length,
+            first,
+            n_passes=state.n_passes + 1,
+            stuck=length < SHORTEST,
+        )
 
 
 def longest_step(objective: Objective, sample: Block, theta: Array) -> float:

@@ -61,6 +61,10 @@ class Solver(Protocol):
     of one what hasn't been stepped with; without them the last summary of some rows stands.
     ``along_columns`` names the fields of asks and summaries that have a number for each column, in
     their last axis; those of columns that no row stores are neither read nor other than zero.
+    Of a solver with ``totals(state, summary) -> Totals`` and ``step_with(state, summary, totals)``
+    it names the solver's own fields and its state's as well, so that all of it can be cut to a
+    range of columns: ``step`` is what the ranges' ``step_with`` come to, to the bit, each with the
+    totals of all of them. Other methods than ``init`` read nothing of other columns.
     """
 
     @property
