@@ -85,7 +85,8 @@ def config_context(**settings: Any) -> Iterator[Config]:
     staleness : int, default=0
         Passes that a worker may be ahead of the slowest with ``runtime="parameter_server"``. With
         0 the bits are those of the other runtimes; more is for solvers that take sums of answers
-        to different states: k-means and stochastic gradients.
+        to different states: k-means, stochastic gradients, and linear models with
+        ``solver="admm"``.
     local_steps : int or None, default=1
         Epochs that each leaf of the data goes through by itself in a pass, before they are
         averaged, with any runtime: a few fat rounds where the network is slow. For stochastic

@@ -1,6 +1,6 @@
 """What a parameter server decides: who may go on, from which state, and when all is done."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from flowml.runtimes.packed import pack
 from flowml.runtimes.parameter_server.clocks import Clocks, Order, Push
 from flowml.runtimes.runtime import NonFiniteError
 from flowml.solvers.solver import Progress
+from tests.paces import SPEEDS, run
 
-N_SITES = 4
+N_SITES = len(SPEEDS)
 
 
 class Sum(NamedTuple):
@@ -72,32 +73,6 @@ class Contraction:
         return np.linalg.solve(np.eye(3) - self.maps.mean(axis=0), self.shifts.mean(axis=0))
 
 
-def run(solver: Contraction, staleness: int, seed: int, most: int = 100_000) -> tuple[Any, int]:
-    """Let sites answer in a random order, each after any time; return the end and the largest lead.
-
-    An order is taken when it is to be had, and answered when its turn comes.
-    """
-    random = np.random.default_rng(seed)
-    clocks = Clocks(solver, solver.init(), N_SITES, staleness)
-    orders: list[Order | None] = [None] * N_SITES
-    speeds = random.permutation([1.0, 1.0, 3.0, 9.0])
-    lead, turns, state = 0, 0, solver.init()
-    for _ in range(most):
-        if clocks.over:
-            return state, lead
-        site = int(random.choice(N_SITES, p=speeds / speeds.sum()))
-        order = orders[site] or clocks.order(site)
-        orders[site] = order
-        if order is not None and random.random() < 0.5:
-            clocks.push(site, solver.answer(site, order))
-            orders[site] = None
-        advance = clocks.tell()
-        state, turns = advance.state, turns + len(advance.turns)
-        current = [order.clock for order in orders if order is not None]
-        lead = max(lead, *(clock - turns for clock in current), 0)
-    raise AssertionError("no end")
-
-
 def plainly(solver: Contraction) -> Walk:
     state = solver.init()
     while not solver.done(state):
@@ -108,7 +83,8 @@ def plainly(solver: Contraction) -> Walk:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_without_staleness_all_take_the_same_steps(seed: int) -> None:
-    state, lead = run(Contraction(), 0, seed)
+    solver = Contraction()
+    state, lead = run(solver, solver.answer, 0, seed)
     wanted = plainly(Contraction())
     np.testing.assert_array_equal(state.x, wanted.x)
     assert state.steps == wanted.steps
@@ -120,7 +96,7 @@ def test_nobody_runs_further_ahead_and_all_end_at_the_same_point(staleness: int)
     leads = []
     for seed in range(4):
         solver = Contraction()
-        state, lead = run(solver, staleness, seed)
+        state, lead = run(solver, solver.answer, staleness, seed)
         np.testing.assert_allclose(state.x, solver.fixed_point, rtol=0, atol=1e-11)
         leads.append(lead)
     assert max(leads) == staleness
@@ -135,7 +111,7 @@ def test_a_state_that_does_not_mix_is_asked_for_by_all() -> None:
             return super().answer(site, order)
 
     solver = Watched(max_passes=9, common=(4,))
-    state, _ = run(solver, 3, 0)
+    state, _ = run(solver, solver.answer, 3, 0)
     assert state.steps == 9
     points: dict[tuple[int, ...], set[int]] = {}
     for site, *point in seen:
@@ -148,7 +124,7 @@ def test_the_end_is_judged_on_one_state() -> None:
     """At a loose tolerance a mixed sum would stop where a step from the end still moves far."""
     for seed in range(5):
         solver = Contraction(tol=0.05)
-        state, _ = run(solver, 5, seed)
+        state, _ = run(solver, solver.answer, 5, seed)
         before = np.linalg.solve(solver.maps.mean(axis=0), state.x - solver.shifts.mean(axis=0))
         assert np.abs(state.x - before).max() <= 0.05 * (1 + 1e-9)
 
@@ -175,4 +151,4 @@ def test_a_sum_that_is_not_finite_is_an_error() -> None:
     solver = Contraction()
     solver.shifts[2] = np.nan
     with pytest.raises(NonFiniteError):
-        run(solver, 2, 0)
+        run(solver, solver.answer, 2, 0)

@@ -46,11 +46,21 @@ def served(staleness: int = 0, **settings: Any) -> Any:
         (lambda: StandardScaler(), "scale_"),
         (lambda: LogisticRegression(solver="lbfgs"), "coef_"),
         (lambda: LogisticRegression(l1_ratio=1.0, C=0.01), "coef_"),
+        (lambda: LogisticRegression(solver="admm"), "coef_"),
         (lambda: KMeans(4, random_state=0), "cluster_centers_"),
         (lambda: SGDClassifier(random_state=0), "coef_"),
         (lambda: PowerIteration(9), "direction_"),
     ],
-    ids=["least squares", "scaling", "L-BFGS", "lasso", "k-means", "SGD", "power iteration"],
+    ids=[
+        "least squares",
+        "scaling",
+        "L-BFGS",
+        "lasso",
+        "ADMM",
+        "k-means",
+        "SGD",
+        "power iteration",
+    ],
 )
 def test_without_staleness_it_gives_the_same_bits_as_dataflow(
     client: Client, make: Callable[[], Any], learned: str
@@ -90,7 +100,7 @@ def test_stale_gradients_reach_the_minimum(client: Client, learning_rate: str) -
 
 
 def test_others_are_refused_and_told_what_to_do(client: Client) -> None:
-    with served(2), pytest.raises(ValueError, match=r"KMeans.*SGDClassifier.*staleness=0"):
+    with served(2), pytest.raises(ValueError, match=r"KMeans.*SGDClassifier.*admm.*staleness=0"):
         LogisticRegression(solver="lbfgs").fit(*lazy(*rows()))
     with served(2):
         LinearRegression().fit(*lazy(*rows()))

@@ -51,11 +51,14 @@ class LocalSums(NamedTuple):
         :math:`\sum_i W_i (x_i + u_i)`
     apart : float
         :math:`\sum_i W_i |x_i - z|^2`
+    moved : float
+        :math:`\sum_i W_i |z - z_i|^2`, with :math:`z_i` the point that the leaf saw before.
     """
 
     weight: float
     proposed: Array
     apart: float
+    moved: float
 
 
 class Local(NamedTuple):
@@ -97,7 +100,7 @@ def summarise(ask: LocalAsk, rows: Rows, memory: Memory) -> LocalSums:
     if known is None or not _belongs(known, ask):
         start = _slope(ask, rows, ask.points[0])
         if start is None:
-            return LocalSums(0.0, np.zeros(ask.points.shape[1:]), 0.0)
+            return LocalSums(0.0, np.zeros(ask.points.shape[1:]), 0.0, 0.0)
         dual = _spread_out(ask, -start.gradient / ask.stiffness)
         weight = start.weight
         known = Local(weight, ask.points[:1], ask.stiffness, ask.points[0], dual)
@@ -107,15 +110,23 @@ def summarise(ask: LocalAsk, rows: Rows, memory: Memory) -> LocalSums:
         fit = _fit(ask, rows, newest - dual, known.fit)
         known = known._replace(points=ask.points[: number + 1], fit=fit, dual=dual)
     memory[MEMORY] = known
-    apart = known.fit - ask.points[-1]
-    proposed = known.weight * (known.fit + known.dual)
-    return LocalSums(known.weight, proposed, known.weight * float(np.vdot(apart, apart)))
+    apart, moved = known.fit - ask.points[-1], ask.points[-1] - ask.points[-2]
+    return LocalSums(
+        known.weight,
+        known.weight * (known.fit + known.dual),
+        known.weight * float(np.vdot(apart, apart)),
+        known.weight * float(np.vdot(moved, moved)),
+    )
 
 
 def merge(left: LocalSums, right: LocalSums) -> LocalSums:
     """Add two up."""
-    proposed = left.proposed + right.proposed
-    return LocalSums(left.weight + right.weight, proposed, left.apart + right.apart)
+    return LocalSums(
+        left.weight + right.weight,
+        left.proposed + right.proposed,
+        left.apart + right.apart,
+        left.moved + right.moved,
+    )
 
 
 LOCAL_FIT = Fold(summarise, merge, uses_memory=True, additive=True)

@@ -67,11 +67,13 @@ class Admm:
     along: a leaf whose memory is lost goes through them again and answers with the same bits.
     Every few passes a new round begins at the last point with the dual variables that belong to
     it, :math:`u_i = -\nabla \ell_i(z) / \rho`, and an adjusted stiffness. At the minimum these
-    are the right ones: a warm start there stays there.
+    are the right ones: a warm start there stays there. Leaves may be at different common points
+    within a round: then z is made of the last :math:`x_i + u_i` of each.
 
     S. Boyd, N. Parikh, E. Chu, B. Peleato & J. Eckstein 2011, "Distributed optimization and
     statistical learning via the alternating direction method of multipliers", sections 3.4.1 and
-    7.1.1.
+    7.1.1; for leaves that come late R. Zhang & J. Kwok 2014, "Asynchronous distributed ADMM for
+    consensus optimization".
 
     Parameters
     ----------
@@ -110,6 +112,19 @@ class Admm:
             state.tolerance,
         )
         return Asks((1, 2), (point, local))
+
+    def ask_after(self, state: AdmmState, asked: Asks) -> Asks:
+        """Return the newest common point, and those before it that these very leaves have seen."""
+        ask = self.ask(state)
+        if len(state.points) <= 2:  # all begin
+            return ask
+        (point, local), (_, before) = ask.asks, asked.asks
+        points = np.concatenate([before.points, local.points[-1:]])
+        return Asks(ask.live, (point, local._replace(points=points)))
+
+    def mixes(self, state: AdmmState) -> bool:
+        """Leaves may come late to a common point, or never, but begin and end rounds together."""
+        return 2 < len(state.points) <= ROUND
 
     def step(self, state: AdmmState, summary: Summaries) -> AdmmState:
         """Judge the common point and make the next one."""
@@ -162,8 +177,7 @@ class Admm:
 
 def _balanced(state: AdmmState, local: LocalSums) -> float:
     """Return a stiffness with which fits come together about as fast as the point moves."""
-    moved = float(np.linalg.norm(state.points[-1] - state.points[-2]))
-    apart = float(np.sqrt(local.apart / local.weight))
-    if moved == 0.0 or apart == 0.0:
+    if local.moved == 0.0 or local.apart == 0.0:
         return state.stiffness
-    return state.stiffness * float(np.clip(np.sqrt(apart / moved), 1 / STEADY, STEADY))
+    ratio = (local.apart / local.moved) ** 0.25
+    return state.stiffness * float(np.clip(ratio, 1 / STEADY, STEADY))

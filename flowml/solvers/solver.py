@@ -54,11 +54,14 @@ class Solver(Protocol):
     Each method is pure. A solver never knows who is adding up: the loop hands `ask` to whoever
     holds the rows, and brings the merged summary back.
 
-    A solver may have three methods more, for a parameter server. ``mixes(state) -> bool`` tells
+    A solver may have four methods more, for a parameter server. ``mixes(state) -> bool`` tells
     whether its next step takes a sum of summaries of which some were asked with states from
     before. Where summaries are steps rather than sums, ``follow(before, now) -> Summary`` makes one
     of two that came of the same rows one after the other, and ``taken(summary) -> Summary`` leaves
-    of one what hasn't been stepped with; without them the last summary of some rows stands.
+    of one what hasn't been stepped with; without them the last summary of some rows stands. Where
+    an answer depends on what the same rows were asked before, ``ask_after(state, asked) -> Ask``
+    makes an ask of the state and of their last one, which is what `ask` gives where all have been
+    asked the same.
     ``along_columns`` names the fields of asks and summaries that have a number for each column, in
     their last axis; those of columns that no row stores are neither read nor other than zero.
     Of a solver with ``totals(state, summary) -> Totals`` and ``step_with(state, summary, totals)``

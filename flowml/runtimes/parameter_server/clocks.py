@@ -68,11 +68,14 @@ class Site:
         What stands for its rows, in this round.
     columns : Columns or None
         That it knows; None for all.
+    asked : Ask
+        What it was asked last, with all columns, whether or not the answer counted.
     """
 
     clock: int = 0
     latest: Packed | None = None
     columns: Columns | None = None
+    asked: Ask = None
 
 
 class Clocks:
@@ -143,8 +146,8 @@ class Clocks:
 
     def order(self, number: int) -> Order | None:
         """Return what a site is to do; None while it has to wait for others."""
-        clock = self._sites[number].clock
-        ahead, state = clock - self._clock, self._state
+        site = self._sites[number]
+        ahead, state = site.clock - self._clock, self._state
         if ahead > (0 if self._together else self._staleness):
             return None
         if not self._together:
@@ -153,15 +156,24 @@ class Clocks:
                 state = mixed
             elif ahead:
                 return None
-        ask, columns = self._solver.ask(state), self._sites[number].columns
+        ask, columns = self._ask(site, state), site.columns
         if columns is not None:
             ask = cut(ask, along_columns(self._solver), columns)
-        return Order(self._round, clock, ask)
+        return Order(self._round, site.clock, ask)
 
     def tell(self) -> Advance:
         """Tell what wasn't told yet."""
         turns, self._turns = self._turns, []
         return Advance(self._state, tuple(turns))
+
+    def _ask(self, site: Site, state: State) -> Ask:
+        """Ask a site with a state; a solver may want to know what it was asked last."""
+        after = getattr(self._solver, "ask_after", None)
+        if after is None or site.asked is None:
+            site.asked = self._solver.ask(state)
+        else:
+            site.asked = after(state, site.asked)
+        return site.asked
 
     def _complete(self) -> None:
         """Go on from the state that all sites have now pushed to."""

@@ -79,9 +79,10 @@ def check_mixes(solver: Solver, staleness: int) -> None:
         return
     raise ValueError(
         f"{type(solver).__name__} takes no sum of answers to different questions, which is what a "
-        f"parameter server with staleness={staleness} gives: k-means (KMeans) and stochastic "
-        "gradients (SGDClassifier, SGDRegressor) do. Use staleness=0, with which it gives the same "
-        "bits as every other runtime"
+        f"parameter server with staleness={staleness} gives: k-means (KMeans), stochastic "
+        "gradients (SGDClassifier, SGDRegressor) and consensus ADMM (linear models with "
+        "solver='admm') do. Use staleness=0, with which it gives the same bits as every other "
+        "runtime"
     )
 
 
