@@ -16,6 +16,7 @@ from flowml.linear_model import (
     PoissonRegressor,
     TweedieRegressor,
 )
+from flowml.linear_model.solver_choice import SOLVERS
 
 Array = np.ndarray[Any, Any]
 LINKS = ["logit", "probit", "cloglog"]
@@ -34,7 +35,7 @@ def binomial(link: str = "logit", **options: Any) -> GeneralizedLinearRegressor:
     return GeneralizedLinearRegressor(family="binomial", link=link, **options)
 
 
-@pytest.mark.parametrize("solver", ["newton", "lbfgs", "fista", "admm"])
+@pytest.mark.parametrize("solver", list(SOLVERS))
 @pytest.mark.parametrize("link", LINKS)
 def test_perfect_separation_of_a_binomial_target_is_named(link: str, solver: str) -> None:
     X, _ = rows()

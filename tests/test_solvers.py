@@ -598,7 +598,7 @@ def test_a_warm_start_off_the_gauge_comes_back_to_it() -> None:
 # --- lasso and elastic net ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["gram", "newton", "fista", "admm"])
+@pytest.mark.parametrize("solver", ["gram", "newton", "fista", "block_descent", "admm"])
 @pytest.mark.parametrize("kind", ["lasso", "elastic net", "positive", "no intercept"])
 def test_squared_error_equals_scikit_learn(solver: str, kind: str) -> None:
     X, eta = make_rows()

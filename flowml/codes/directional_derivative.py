@@ -68,8 +68,8 @@ class DirectionalDerivativeCode:
     over all workers, and a parity of sparse columns is up to w times as dense.
 
     *Stopping early* leaves blocks out: their coordinates are 0 in the sum, and a step along it is
-    one of randomised block descent. `error_bound` is then a guess at the norm of what is missing:
-    that of as many blocks of average size, infinity if there is none yet.
+    one of block descent (:mod:`flowml.solvers.block_descent`). `error_bound` is then a guess at the
+    norm of what is missing: that of as many blocks of average size, infinity if there is none yet.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class DirectionalDerivativeCode:
         return BlockDecoder(self, n_outputs)
 
     @lru_cache(maxsize=256)  # noqa: B019 - codes are small values
-    def solution(self, absent: frozenset[int]) -> Array | None:
+    def solution(self, absent: frozenset[int]) -> Array:
         """Return what peeling does with the pieces of all but some workers, as a matrix.
 
         Parameters
@@ -168,24 +168,35 @@ class DirectionalDerivativeCode:
 
         Returns
         -------
-        ndarray of shape (n_blocks, n_pieces) or None
-            Blocks are this times pieces; None if not all of them are freed.
+        ndarray of shape (n_blocks, n_pieces)
+            Blocks are this times pieces; zeros for those that aren't freed.
         """
         units, peeling = np.eye(self.generator.shape[1]), Peeling(self.generator)
         for worker, pieces in enumerate(self.pieces):
             for piece in () if worker in absent else pieces:
                 peeling.add(piece, units[piece])
-        if len(peeling.known) < self.n_blocks:
-            return None
-        solution = np.stack([peeling.known[block] for block in range(self.n_blocks)])
+        solution = np.zeros_like(self.generator)
+        for block, row in peeling.known.items():
+            solution[block] = row
         solution.flags.writeable = False
         return solution
+
+    def frees(self, absent: frozenset[int], blocks: Array) -> bool:
+        """Tell whether peeling frees some blocks without some workers.
+
+        Parameters
+        ----------
+        absent : frozenset of int
+        blocks : bool ndarray of shape (n_blocks,)
+        """
+        return bool(self.solution(absent)[blocks].any(axis=1).all())
 
     def spread(self, coef: Array, solution: Array) -> Array:
         r"""Return coefficients of the pieces that predict what `coef` predicts.
 
         With D the `solution`, pieces times D^T are as good as blocks: :math:`D G^T = I`, so
-        :math:`\tilde X (D^T \otimes I) b = X (G D^T \otimes I) b = X b`. Who is absent is spared.
+        :math:`\tilde X (D^T \otimes I) b = X (G D^T \otimes I) b = X b`. Who is absent is spared;
+        coefficients of blocks that aren't freed without them must be zero.
 
         Parameters
         ----------
@@ -313,7 +324,12 @@ class BlockDecoder:
     @property
     def done(self) -> bool:
         """Whether all blocks are free."""
-        return len(self._peeling.known) == self.code.n_blocks
+        return not self.missing
+
+    @property
+    def missing(self) -> list[int]:
+        """Blocks that aren't free."""
+        return [block for block in range(self.code.n_blocks) if block not in self._peeling.known]
 
     def finish(self) -> Decoded:
         """Return the gradient, with zeros for blocks that aren't free."""
@@ -321,8 +337,11 @@ class BlockDecoder:
         total = np.zeros(self.code.n_features * self.n_outputs)
         for block in self._peeling.known:
             total[self._place(block)] = self._block(block)
-        if self.done:
-            return Decoded(total, 0.0)
-        known = len(self._peeling.known)
-        share = (self.code.n_blocks - known) / known if known else np.inf
-        return Decoded(total, float(np.linalg.norm(total) * np.sqrt(share)) if known else np.inf)
+        return Decoded(total, self.bound(total))
+
+    def bound(self, known: Array) -> float:
+        """Guess the norm of what is missing from what is known of the gradient, of any shape."""
+        n_known = len(self._peeling.known)
+        if n_known == 0:
+            return np.inf
+        return float(np.linalg.norm(known) * np.sqrt((self.code.n_blocks - n_known) / n_known))

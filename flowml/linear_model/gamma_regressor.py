@@ -28,7 +28,7 @@ class GammaRegressor(GeneralizedLinearModel):
     fit_intercept : bool, default=True
     categorical : CategoricalEncoding, optional
         How categorical columns enter.
-    solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
+    solver : {"auto", "newton", "lbfgs", "fista", "block_descent", "admm"}, default="auto"
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.

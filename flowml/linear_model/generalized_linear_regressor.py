@@ -63,7 +63,7 @@ class GeneralizedLinearRegressor(GeneralizedLinearModel):
         `score`.
     exposure : str, optional
         The same for a column of which the logarithm is added.
-    solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
+    solver : {"auto", "newton", "lbfgs", "fista", "block_descent", "admm"}, default="auto"
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.

@@ -33,7 +33,7 @@ class Lasso(ElasticNet):
         Keep coefficients at or above zero.
     random_state : int, RandomState or None, default=None
         Draws the sample that a solver of several passes starts on.
-    solver : {"auto", "gram", "newton", "fista", "admm"}, default="auto"
+    solver : {"auto", "gram", "newton", "fista", "block_descent", "admm"}, default="auto"
     categorical : CategoricalEncoding, optional
         How categorical columns enter.
 

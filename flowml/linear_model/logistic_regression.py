@@ -44,11 +44,12 @@ class LogisticRegression(GlmSummary, LinearClassifier):
     class_weight : dict, "balanced" or None, default=None
         By which rows' weights are multiplied, by label; "balanced" gives each class the same
         total weight.
-    solver : {"auto", "newton", "lbfgs", "fista", "admm"}, default="auto"
+    solver : {"auto", "newton", "lbfgs", "fista", "block_descent", "admm"}, default="auto"
         "lbfgs" takes no `l1_ratio`. "auto" is "newton" where a pass with curvature costs little
         enough (of dense columns up to about 330; more of few rows), else "lbfgs" or, with
         `l1_ratio`, "fista". "newton" keeps what `summary()` needs; after another solver it takes
-        the rows, ``summary(X, y)``.
+        the rows, ``summary(X, y)``. "block_descent" is for coded columns whose workers are late
+        again and again: it steps along what came.
     tol : float, default=1e-4
         Stop where the steepest way down, without unit, is at most this: without a penalty the
         largest correlation of a column with the loss's derivative.

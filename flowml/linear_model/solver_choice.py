@@ -10,6 +10,7 @@ from flowml.losses.kinked import KinkedLoss
 from flowml.losses.loss import Loss
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.admm import Admm
+from flowml.solvers.block_descent import BlockDescent
 from flowml.solvers.fista import Fista
 from flowml.solvers.globbing import Globbing
 from flowml.solvers.lbfgs import Lbfgs
@@ -65,6 +66,7 @@ SOLVERS = {
     "newton": Method(Newton, takes_kinks=True, has_curvature=True),
     "lbfgs": Method(Lbfgs, takes_kinks=False, has_curvature=False),
     "fista": Method(Fista, takes_kinks=True, has_curvature=False),
+    "block_descent": Method(BlockDescent, takes_kinks=True, has_curvature=False),
     "admm": Method(Admm, takes_kinks=True, has_curvature=True),
 }
 

@@ -9,34 +9,15 @@ from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import LOSS_GRADIENT, LossSums
 from flowml.kernels.rows import Array
 from flowml.kernels.several import Asks, Summaries, several
-from flowml.solvers.descent import ROUNDING
+from flowml.solvers.descent import LEAST_LENGTH, ROUNDING, Place, bend_between
 from flowml.solvers.objective import Evaluation, Objective, Start
 from flowml.solvers.solver import Progress
 
 SHORTER = 0.95
 """Share of the longest step that the last curvature allows."""
 LONGER = 1.2
-LEAST_LENGTH = 1e-30
-VISIBLE = 1e-6
-"""A fall below this share of the value is told from the gradients, which lose fewer digits."""
 
 PAIR = several([LOSS_GRADIENT] * 2)
-
-
-class Place(NamedTuple):
-    """A point with what is known there.
-
-    Attributes
-    ----------
-    theta, gradient : ndarray of shape (n_outputs, n_features + 1)
-        The gradient is that of the mean loss.
-    loss : float
-        The mean loss.
-    """
-
-    theta: Array
-    gradient: Array
-    loss: float
 
 
 class FistaState(NamedTuple):
@@ -134,7 +115,7 @@ class Fista:
         state = state._replace(n_passes=state.n_passes + 1)
         if not np.isfinite(state.value):
             return self._begin(state, tried, evaluation)
-        bend = _bend(state.base, tried)
+        bend = bend_between(state.base, tried)
         if not bend * state.length <= 1.0:
             return self._shorten(state, bend)
         if evaluation.value > state.value + ROUNDING * abs(state.value):
@@ -208,15 +189,3 @@ def _carried_on(state: FistaState) -> Array:
     share = (state.momentum - 1.0) / _next(state.momentum)
     ahead: Array = state.tried + share * (state.tried - state.theta)
     return ahead
-
-
-def _bend(base: Place, tried: Place) -> float:
-    """Return the curvature of the loss along a step, such that a step of its inverse is safe."""
-    step = tried.theta - base.theta
-    square = float(np.vdot(step, step))
-    if square == 0.0:
-        return 0.0
-    excess = tried.loss - base.loss - float(np.vdot(base.gradient, step))
-    if abs(excess) < VISIBLE * abs(base.loss):
-        return max(0.0, float(np.vdot(tried.gradient - base.gradient, step)) / square)
-    return 2.0 * excess / square

@@ -68,6 +68,9 @@ class Solver(Protocol):
     it names the solver's own fields and its state's as well, so that all of it can be cut to a
     range of columns: ``step`` is what the ranges' ``step_with`` come to, to the bit, each with the
     totals of all of them. Other methods than ``init`` read nothing of other columns.
+
+    And one for coded columns: ``takes_missing(state) -> bool`` tells whether its next step takes a
+    gradient of which some coordinates are NaN, as they weren't waited for.
     """
 
     @property
