@@ -79,7 +79,8 @@ def config_context(**settings: Any) -> Iterator[Config]:
         Who adds the summaries up on a cluster. "dataflow": a Dask graph for each pass.
         "allreduce": the workers among themselves, which then run the whole loop
         (``pip install "flowml[allreduce]"``) and meet once for all fits in the block.
-        "parameter_server": one worker that serves the others. "coded": workers of which some
+        "parameter_server": one worker that serves the others, or several that share out the
+        columns of wide CSR rows. "coded": workers of which some
         needn't be waited for. "auto": data in this process stay on its threads, others start on
         dataflow and go over to allreduce once graphs have cost more time than that takes.
     staleness : int, default=0

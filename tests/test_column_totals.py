@@ -115,7 +115,7 @@ def test_ranges_step_as_the_whole_does(name: str) -> None:
             assert_same(stepped(solver, state, summary, ranges), whole)
             names = solver.along_columns
             asks = [cut(solver, names, some).ask(cut(state, names, some)) for some in ranges]
-            assert_same(_arrays(joined(asks, names, ranges)), _arrays(ask))
+            assert_same(arrays_of(joined(asks, names, ranges)), arrays_of(ask))
         state, shortest = whole, min(shortest, whole.length)
     assert state.n_passes == PASSES
     assert (state.n_iter < PASSES) == (name == "restarts")
@@ -154,7 +154,7 @@ def test_sums_of_blocks_do_not_depend_on_what_is_beside_them() -> None:
         np.testing.assert_array_equal(block_sums(one), whole[1, 2, [low]])
 
 
-def _arrays(ask: Asks) -> tuple[Any, ...]:
+def arrays_of(ask: Asks) -> tuple[Any, ...]:
     """Return what of an ask can be compared."""
     point, epoch = ask.asks
     price = epoch.penalty

@@ -10,9 +10,10 @@ from dask.delayed import Delayed
 from flowml.data.dataset import Dataset
 from flowml.data.no_rows import no_rows
 from flowml.drive.stage import Stage
-from flowml.runtimes.choose import ALLREDUCE, DATAFLOW, THREADS, Choice
+from flowml.runtimes.choose import ALLREDUCE, DATAFLOW, PARAMETER_SERVER, THREADS, Choice
 from flowml.runtimes.cluster.graphs import shard_graph
 from flowml.runtimes.dataflow.graphs import count_tasks, pass_graph
+from flowml.runtimes.parameter_server.ranges import n_servers
 from flowml.runtimes.placement import ShardPlan, Worker
 from flowml.runtimes.traffic import Traffic, allreduce_traffic, dataflow_traffic, measure
 
@@ -61,6 +62,14 @@ class Plan:
     def n_workers(self) -> int:
         """Number of workers; 1 in this process."""
         return len(self.choice.workers)
+
+    @property
+    def n_servers(self) -> int:
+        """Workers that share out the columns of the state with a parameter server; else 0."""
+        if self.runtime != PARAMETER_SERVER:
+            return 0
+        stage = max(self.stages, key=lambda stage: stage.shared_bytes)
+        return n_servers(stage.shared_bytes, stage.shared_columns, self.n_workers)
 
     @property
     def keep(self) -> bool:
@@ -157,6 +166,7 @@ class Plan:
         return [
             ("data", f"{self.dataset.kind}, {count} rows, {schema.n_features} features"),
             ("runtime", f"{self.runtime} in {where}, {threads} threads: {self.choice.reason}"),
+            *([("servers", _servers(self.n_servers))] if self.n_servers else []),
             ("rows are", f"{'kept' if self.keep else 'streamed every pass'}: {self.reason}"),
             ("passes", f"at most {self.passes}"),
             *((f"  {stage.name}", _stage(stage)) for stage in self.stages),
@@ -217,6 +227,12 @@ def _stage(stage: Stage) -> str:
     passes = f"at most {stage.max_passes}" if stage.max_passes > 1 else "1"
     passes = f"{passes}, only if {stage.only_if}" if stage.only_if else passes
     return f"{passes}; {stage.note}" if stage.note else passes
+
+
+def _servers(n_servers: int) -> str:
+    if n_servers == 1:
+        return "1 worker has the state"
+    return f"{n_servers} workers have a range of the state's columns each"
 
 
 def _traffic(traffic: Traffic | None) -> str:

@@ -25,6 +25,10 @@ class Stage:
         What the data must turn out to be for this stage to run; empty where it always runs.
     note : str
         How it is done and why, for people.
+    shared_columns : int
+        Columns that several servers can share out a state's arrays by; 0 where one has it all.
+    shared_bytes : int
+        Of these arrays.
     """
 
     name: str
@@ -35,3 +39,5 @@ class Stage:
     memory_per_row: int = 0
     only_if: str = ""
     note: str = ""
+    shared_columns: int = 0
+    shared_bytes: int = 0

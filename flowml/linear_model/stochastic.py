@@ -27,7 +27,7 @@ from flowml.parameters import (
 )
 from flowml.penalties.elastic_net import ElasticNet
 from flowml.solvers.objective import Objective
-from flowml.solvers.sgd import Schedule, Sgd, longest_step
+from flowml.solvers.sgd import Schedule, Sgd, longest_step, state_bytes
 
 PENALTIES = ("l2", "l1", "elasticnet", None)
 RATES = ("optimal", "constant", "invscaling", "adaptive")
@@ -146,8 +146,15 @@ class StochasticPredictor(LinearPredictor):
         nothing = np.zeros((loss.n_outputs, p))
         point = Point(loss, Target(), nothing, nothing[:, 0], nothing[0])
         sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 8 * 8 * nothing.size
-        note = "an epoch is a pass"
-        return [
-            Stage(SURVEY, SAMPLE, ask, 1, sample),
-            Stage(STAGE, LOSS_GRADIENT, point, self.max_iter, work, note=note),
-        ]
+        shared = p if schema.sparse and get_config().local_steps is not None else 0
+        descent = Stage(
+            STAGE,
+            LOSS_GRADIENT,
+            point,
+            self.max_iter,
+            work,
+            note="an epoch is a pass",
+            shared_columns=shared,
+            shared_bytes=state_bytes(loss.n_outputs, shared),
+        )
+        return [Stage(SURVEY, SAMPLE, ask, 1, sample), descent]

@@ -169,6 +169,11 @@ class Sgd:
         return frozenset() if self.share is None or self._is_single else ALONG_COLUMNS
 
     @property
+    def n_columns(self) -> int:
+        """Coefficients of an output."""
+        return len(self.objective.center)
+
+    @property
     def fold(self) -> Fold:
         """Value and gradient at the result so far, and an epoch."""
         return FOLD
@@ -176,8 +181,9 @@ class Sgd:
     def init(self) -> SgdState:
         """Start."""
         slant = self._slant
-        at_start = block_sums(self.start[:, :-1] * slant).sum(axis=-1)
-        square = float(block_sums(slant * slant).sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # the first pass names such columns
+            at_start = block_sums(self.start[:, :-1] * slant).sum(axis=-1)
+            square = float(block_sums(slant * slant).sum())
         return SgdState(self.start, self.start, at_start, at_start, at_start, square)
 
     def ask(self, state: SgdState) -> Asks:
@@ -358,6 +364,11 @@ class Sgd:
             n_passes=state.n_passes + 1,
             stuck=length < SHORTEST,
         )
+
+
+def state_bytes(n_outputs: int, n_columns: int) -> int:
+    """Return what the arrays of a state take that run along the columns."""
+    return 2 * 8 * n_outputs * n_columns
 
 
 def longest_step(objective: Objective, sample: Block, theta: Array) -> float:

@@ -67,7 +67,8 @@ class Solver(Protocol):
     Of a solver with ``totals(state, summary) -> Totals`` and ``step_with(state, summary, totals)``
     it names the solver's own fields and its state's as well, so that all of it can be cut to a
     range of columns: ``step`` is what the ranges' ``step_with`` come to, to the bit, each with the
-    totals of all of them. Other methods than ``init`` read nothing of other columns.
+    totals of all of them. Other methods than ``init`` read nothing of other columns; ``done``,
+    ``mixes`` and ``progress`` read nothing of any. ``n_columns`` is the number of all columns.
 
     And one for coded columns: ``takes_missing(state) -> bool`` tells whether its next step takes a
     gradient of which some coordinates are NaN, as they weren't waited for.

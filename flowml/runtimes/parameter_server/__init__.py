@@ -1,1 +1,1 @@
-"""Parameter server: a state on one worker, and others on clocks of their own."""
+"""Parameter server: a state on one worker or several, and others on clocks of their own."""

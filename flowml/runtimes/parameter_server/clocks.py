@@ -1,15 +1,17 @@
 """Clocks of their own: what a parameter server does with what comes, and what it hands out."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from flowml.kernels.fold import Ask
-from flowml.runtimes.columns import Columns, cut, spread
-from flowml.runtimes.packed import Packed, pack, unpack
-from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
+from flowml.runtimes.columns import Columns
+from flowml.runtimes.packed import Packed
+from flowml.runtimes.parameter_server.holding import Count, Holding, Move
+from flowml.runtimes.runtime import Advance, Turn
 from flowml.runtimes.span import Spans
-from flowml.runtimes.tree import Nodes, join, root
+from flowml.solvers.column_totals import combined
 from flowml.solvers.solver import Solver, State
 
 
@@ -20,11 +22,15 @@ class Order(NamedTuple):
     ----------
     round, clock : int
         Go back with the answer.
+    version : int
+        Of the state that the site is asked with.
     ask : Ask
+        Of the columns that are here; servers of others have theirs.
     """
 
     round: int
     clock: int
+    version: int
     ask: Ask
 
 
@@ -36,7 +42,8 @@ class Push(NamedTuple):
     round, clock : int
         Of the order that it answers.
     packed : Packed
-        The subtrees of the site's leaves.
+        The subtrees of the site's leaves, with the columns that are here; servers of others have
+        been brought theirs before.
     """
 
     round: int
@@ -64,18 +71,27 @@ class Site:
     ----------
     clock : int
         How often it has pushed.
-    latest : Packed or None
-        What stands for its rows, in this round.
-    columns : Columns or None
-        That it knows; None for all.
-    asked : Ask
-        What it was asked last, with all columns, whether or not the answer counted.
+    version : int or None
+        Of the state that it is at work with.
     """
 
     clock: int = 0
-    latest: Packed | None = None
-    columns: Columns | None = None
-    asked: Ask = None
+    version: int | None = None
+
+
+class Others(Protocol):
+    """Who holds the other columns."""
+
+    def begin(self, act: Callable[..., Any], *arguments: Any) -> Callable[[], list[Any]]:
+        """Have each begin with ``act(holding, *arguments)``; what is returned waits for it."""
+
+
+class Alone:
+    """Nobody: all columns are here."""
+
+    def begin(self, act: Callable[..., Any], *arguments: Any) -> Callable[[], list[Any]]:
+        """Return who waits for nobody."""
+        return list
 
 
 class Clocks:
@@ -92,6 +108,10 @@ class Clocks:
     solver is done, that is judged again in a round, from the state before. Answers to orders of a
     round before are dropped.
 
+    The columns of state and summaries may be shared out among others, who step as they are told
+    here: with the same pushes, from the same version of the state. What decisions are made by
+    doesn't run along the columns.
+
     Q. Ho et al. 2013, "More effective distributed ML via a stale synchronous parallel parameter
     server"; for the mixed sums R. Neal & G. Hinton 1998, "A view of the EM algorithm that
     justifies incremental, sparse, and other variants"; D. Blatt, A. Hero & H. Gauchman 2007, "A
@@ -106,21 +126,36 @@ class Clocks:
     n_sites : int
     staleness : int
         Clocks that a site may be ahead of the slowest.
+    others : Others
+        Whose columns follow on those of solver and state.
 
     Attributes
     ----------
     over : bool
         Whether the solver is done.
+    told : int
+        Version of the state that was told last, which all keep.
     """
 
-    def __init__(self, solver: Solver, state: State, n_sites: int, staleness: int) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        state: State,
+        n_sites: int,
+        staleness: int,
+        others: Others | None = None,
+    ) -> None:
         self.over = False
+        self.told = 0
         self._solver = solver
-        self._state = state
         self._staleness = staleness
+        self._holding = Holding(solver, state, n_sites)
+        self._others: Others = others or Alone()
         self._sites = [Site() for _ in range(n_sites)]
-        self._clock = 0
-        self._mixed: State | None = None
+        self._clock = self._version = self._newest = 0
+        self._mixed: int | None = None
+        self._counts: list[Count] = []
+        self._taken = False
         self._turns: list[Turn] = []
         self._spans: Spans = ()
         self._started = time.perf_counter()
@@ -130,15 +165,16 @@ class Clocks:
 
     def join(self, number: int, join: Join) -> None:
         """Take what a site says first."""
-        self._sites[number].columns = join.columns
+        self._holding.join(number, join.columns)
 
     def push(self, number: int, push: Push) -> None:
         """Take what a site has done, once: an answer that comes again is dropped."""
         site = self._sites[number]
         if (push.round, push.clock) != (self._round, site.clock) or self.over:
             return
-        site.latest = push.packed if self._together else self._followed(site.latest, push.packed)
-        site.clock += 1
+        self._holding.bring(number, push.packed)
+        self._counts.append(Count(number, follows=not self._together))
+        site.clock, site.version = site.clock + 1, None
         self._mixed = None
         self._spans += push.packed.spans
         if all(site.clock > self._clock for site in self._sites):
@@ -146,77 +182,49 @@ class Clocks:
 
     def order(self, number: int) -> Order | None:
         """Return what a site is to do; None while it has to wait for others."""
-        site = self._sites[number]
-        ahead, state = site.clock - self._clock, self._state
+        site, version = self._sites[number], self._version
+        ahead = site.clock - self._clock
         if ahead > (0 if self._together else self._staleness):
             return None
         if not self._together:
             mixed = self._mix()
-            if self._may_mix(mixed):
-                state = mixed
+            if self._may_mix(self._holding.state(mixed)):
+                version = mixed
             elif ahead:
                 return None
-        ask, columns = self._ask(site, state), site.columns
-        if columns is not None:
-            ask = cut(ask, along_columns(self._solver), columns)
-        return Order(self._round, site.clock, ask)
+        site.version = version
+        return Order(self._round, site.clock, version, self._holding.ask(number, version))
 
     def tell(self) -> Advance:
         """Tell what wasn't told yet."""
         turns, self._turns = self._turns, []
-        return Advance(self._state, tuple(turns))
-
-    def _ask(self, site: Site, state: State) -> Ask:
-        """Ask a site with a state; a solver may want to know what it was asked last."""
-        after = getattr(self._solver, "ask_after", None)
-        if after is None or site.asked is None:
-            site.asked = self._solver.ask(state)
-        else:
-            site.asked = after(state, site.asked)
-        return site.asked
+        self.told = self._version
+        return Advance(self._holding.state(self._version), tuple(turns))
 
     def _complete(self) -> None:
         """Go on from the state that all sites have now pushed to."""
-        state, now = self._mix(), time.perf_counter()
+        version, now = self._mix(), time.perf_counter()
+        state = self._holding.state(version)
         self._clock += 1
         self._turns.append(Turn(self._solver.progress(state), now - self._started, self._spans))
         self._started, self._spans = now, ()
         if self._solver.done(state) and not self._together:
             self._gather()
             return
-        self._state, self._mixed = state, None
-        self._take()
+        self._version, self._mixed = version, None
         self.over = self._solver.done(state)
         if self._may_mix(state):
-            self._together = False
+            self._together, self._taken = False, True
         else:
             self._gather()
 
-    def _followed(self, before: Packed | None, now: Packed) -> Packed:
-        """Return what stands for a site's rows after it has pushed once more."""
-        follow = getattr(self._solver, "follow", None)
-        if before is None or follow is None:
-            return now
-        old = unpack(before)
-        return pack({node: follow(old[node], new) for node, new in unpack(now).items()})
-
-    def _take(self) -> None:
-        """Leave of the summaries what the state has not moved with."""
-        taken = getattr(self._solver, "taken", None)
-        if taken is None or self._staleness == 0:
-            return
-        for site in self._sites:
-            if site.latest is not None:
-                nodes = unpack(site.latest)
-                site.latest = pack({node: taken(summary) for node, summary in nodes.items()})
-
     def _gather(self) -> None:
         """Begin a round."""
-        self._together = True
+        self._together, self._taken = True, False
         self._round += 1
         self._mixed = None
         for site in self._sites:
-            site.clock, site.latest = self._clock, None
+            site.clock = self._clock
 
     def _may_mix(self, state: State) -> bool:
         mixes = getattr(self._solver, "mixes", None)
@@ -227,15 +235,7 @@ class Clocks:
             and mixes(state)
         )
 
-    def _nodes(self, site: Site) -> Nodes:
-        """Return what stands for a site's rows, with all columns."""
-        nodes = {} if site.latest is None else unpack(site.latest)
-        if site.columns is None:
-            return nodes
-        names = along_columns(self._solver)
-        return {node: spread(summary, names, site.columns) for node, summary in nodes.items()}
-
-    def _mix(self) -> State:
+    def _mix(self) -> int:
         """Step from the last state of a whole clock with the latest of every site.
 
         Raises
@@ -244,16 +244,18 @@ class Clocks:
             If their sum is one that the fold calls not finite.
         """
         if self._mixed is None:
-            fold = self._solver.fold
-            parts = (self._nodes(site) for site in self._sites)
-            summary = root(join(parts, fold), fold)
-            if not fold.finite(summary):
-                raise NonFiniteError(fold.takes_nan)
-            self._mixed = self._solver.step(self._state, summary)
+            self._newest += 1
+            at_work = {site.version for site in self._sites if site.version is not None}
+            kept = frozenset({self._version, self.told, *at_work})
+            counts, self._counts = tuple(self._counts), []
+            taken, self._taken = self._taken, False
+            move = Move(self._newest, self._version, taken, counts, kept)
+            totals = self._all(Holding.totals, move)
+            self._all(Holding.step, None if totals[0] is None else combined(totals))
+            self._mixed = self._newest
         return self._mixed
 
-
-def along_columns(solver: Solver) -> frozenset[str]:
-    """Return which fields of a solver's asks and summaries run along the columns, if it tells."""
-    names: frozenset[str] = getattr(solver, "along_columns", frozenset())
-    return names
+    def _all(self, act: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Have all who hold columns do something at once, and return what it comes to."""
+        others = self._others.begin(act, *arguments)
+        return [act(self._holding, *arguments), *others()]

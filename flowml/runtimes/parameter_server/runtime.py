@@ -1,4 +1,4 @@
-"""A state on a server, and workers that go over their rows on clocks of their own."""
+"""A state on a server or several, and workers that go over their rows on clocks of their own."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ from flowml.solvers.solver import Solver, State
 
 
 class ParameterServerRuntime(GangedRuntime):
-    """Shards held by members of a gang, of which one has the state.
+    """Shards held by members of a gang, of which one has the state, or several a range of it each.
 
     Parameters
     ----------

@@ -1,26 +1,30 @@
-"""The loop of a parameter server, as the client sees it: it asks the server how far it is."""
+"""The loop of a parameter server, as the client sees it: it asks servers how far they are."""
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from flowml.runtimes.cluster.graphs import unique_token
+from flowml.runtimes.columns import cut, joined
 from flowml.runtimes.gangs.gang import Answer, Gang, MemberLostError
 from flowml.runtimes.gangs.gang_loop import FailedError
-from flowml.runtimes.parameter_server.clocks import along_columns
+from flowml.runtimes.parameter_server.holders import open_holding, use_holding
+from flowml.runtimes.parameter_server.holding import Holding
+from flowml.runtimes.parameter_server.ranges import Range, along_columns, shared_out
 from flowml.runtimes.parameter_server.server import (
-    ServerLostError,
+    News,
     close_server,
     open_server,
     stop_server,
     tell,
-    work,
 )
+from flowml.runtimes.parameter_server.site import Told, work
+from flowml.runtimes.parameter_server.waiting import ServerLostError
 from flowml.runtimes.runtime import Advance
 from flowml.solvers.solver import Solver, State
 
 SERVER = 0
-"""The member that serves."""
+"""The member that serves; those behind it hold the columns that it doesn't."""
 NEWS_EVERY = 0.2
 """Seconds between two looks at how far the server has come."""
 NEWS_WITHIN = 30.0
@@ -30,7 +34,7 @@ ENDED_WITHIN = 2.0
 
 
 class ServerLoop:
-    """A solver's loop, begun on the member that serves and on those that hold leaves.
+    """A solver's loop, begun on the members that serve and on those that hold leaves.
 
     Parameters
     ----------
@@ -63,11 +67,23 @@ class ServerLoop:
         self.state = state
         self._gang = gang
         self._name = name = f"server-{unique_token()}"
-        opened = gang.ask(SERVER, open_server, name, solver, state, len(sites), staleness)
-        opened.result(NEWS_WITHIN)
-        server, told = gang.members[SERVER], (solver.fold, along_columns(solver))
+        self._version = 0
+        self._names = names = along_columns(solver)
+        self._ranges = ranges = shared_out(solver, state, len(gang.members))
+        cuts = [
+            (cut(solver, names, one.columns), cut(state, names, one.columns)) for one in ranges
+        ] or [(solver, state)]
+        servers = gang.members[: len(cuts)]
+        opened = [
+            gang.ask(number, open_holding, name, cuts[number], len(sites))
+            for number in self._others
+        ]
+        serve = (name, cuts[SERVER], len(sites), staleness, servers[1:])
+        for answer in [*opened, gang.ask(SERVER, open_server, *serve)]:
+            answer.result(NEWS_WITHIN)
+        told = Told(solver.fold, names, ranges)
         self._answers = [
-            gang.call(member, work, name, fit, site, server, told)
+            gang.call(member, work, name, fit, site, servers, told)
             for site, member in enumerate(sites)
         ]
 
@@ -82,14 +98,18 @@ class ServerLoop:
             If a worker is gone.
         """
         try:
+            if self._ranges:
+                yield Advance(self.state, incidents=(_in_words(self._ranges),))
             while waiting := self._waiting():
                 with suppress(TimeoutError):
                     _take(waiting[0], NEWS_EVERY)
-                news: Advance = self._gang.meet(SERVER, tell, self._name).result(NEWS_WITHIN)
-                self.state = news.state
-                yield news
+                news: News = self._gang.meet(SERVER, tell, self._name).result(NEWS_WITHIN)
+                if news.version != self._version:
+                    self.state, self._version = self._whole(news), news.version
+                yield news.advance._replace(state=self.state)
         finally:
-            self._gang.ask(SERVER, close_server, self._name)
+            for number in (SERVER, *self._others):
+                self._gang.ask(number, close_server, self._name)
 
     def stop(self) -> None:
         """Send the members home once they have finished what they are at."""
@@ -105,12 +125,30 @@ class ServerLoop:
             time.sleep(0.01)
         return False
 
+    @property
+    def _others(self) -> range:
+        """The members that hold columns for the one that serves."""
+        return range(SERVER + 1, max(1, len(self._ranges)))
+
+    def _whole(self, news: News) -> State:
+        """Put the columns of a state together, of all servers."""
+        if not self._ranges:
+            return news.advance.state
+        asked = (self._name, Holding.state, news.version)
+        answers = [self._gang.meet(number, use_holding, *asked) for number in self._others]
+        states = [news.advance.state, *(answer.result(NEWS_WITHIN) for answer in answers)]
+        return joined(states, self._names, [one.columns for one in self._ranges])
+
     def _waiting(self) -> list[Answer]:
         """Return the answers that aren't there yet; one that is an error is raised."""
         for answer in self._answers:
             if answer.done():
                 _take(answer, NEWS_WITHIN)
         return [answer for answer in self._answers if not answer.done()]
+
+
+def _in_words(ranges: Sequence[Range]) -> str:
+    return f"{len(ranges)} servers share out the {ranges[0].n_columns:,} columns of the state"
 
 
 def _take(answer: Answer, timeout: float) -> None:
