@@ -4,9 +4,11 @@
 """
 
 import sys
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
+from distributed import get_worker
 
 import flowml
 from flowml.drive.events import PassCompleted
@@ -93,6 +95,12 @@ class PowerIteration(PassEstimator):
 def make_rows(n_rows: int = 20_000, n_features: int = 8) -> Array:
     """Gaussian rows; the same ones on every call."""
     return np.random.default_rng(0).normal(size=(n_rows, n_features))
+
+
+def slowly(rows: Array, slow: str, seconds: float) -> Array:
+    """Return rows, later at one worker."""
+    time.sleep(seconds if get_worker().address == slow else 0.01)
+    return rows
 
 
 def say_pass(event: Any) -> None:

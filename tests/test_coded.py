@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -12,17 +13,22 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from dask.core import flatten as flat_keys
+from dask.delayed import delayed
 from distributed import Client, LocalCluster
 
 import flowml
 from flowml.cluster import KMeans
+from flowml.data.block_source import DaskKeys
 from flowml.drive.events import Incident, PassCompleted
 from flowml.kernels.linear_loss import LOSS_CURVATURE, LOSS_GRADIENT, LossSums
+from flowml.kernels.rows import Block
 from flowml.kernels.several import Summaries, several
 from flowml.linear_model import LinearRegression, LogisticRegression, SGDClassifier
+from flowml.runtimes.cluster.alone import Steps
 from flowml.runtimes.flat import Flat, flatten, unflatten
 from tests.conftest import keys_left
-from tests.power_iteration import PowerIteration, make_rows
+from tests.power_iteration import PowerIteration, make_rows, slowly
 
 ROWS, FEATURES, CHUNK = 140_000, 3, 17_000
 ESTIMATORS: list[tuple[Callable[[], Any], str]] = [
@@ -141,6 +147,39 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_
         model = PowerIteration(9).fit(X)
     np.testing.assert_array_equal(model.direction_, PowerIteration(9).fit(X).direction_)
     assert model.n_passes_ == 9
+
+
+# Reading.
+
+
+def test_rows_that_a_worker_reads_late_are_read_by_others(client: Client) -> None:
+    """The slow one takes three seconds for a part."""
+    rows = make_rows(6_000, FEATURES)
+    slow = max(client.scheduler_info()["workers"])
+    incidents: list[str] = []
+    X = da.concatenate(
+        [
+            da.from_delayed(delayed(slowly)(part, slow, 3.0), part.shape, part.dtype)
+            for part in np.split(rows, 15)
+        ]
+    )
+
+    def watch(event: Any) -> None:
+        if isinstance(event, Incident):
+            incidents.append(event.what)
+
+    with flowml.config_context(runtime="coded", client=client, callbacks=[watch]):
+        model = PowerIteration(4).fit(X)
+    undisturbed = PowerIteration(4).fit(da.from_array(rows, chunks=(400, -1)))
+    np.testing.assert_array_equal(model.direction_, undisturbed.direction_)
+    assert re.search(f"{slow} read its rows late: [5-8] of its [78] parts were read", incidents[0])
+
+
+def test_steps_are_apart_where_no_two_chunks_need_the_same() -> None:
+    X = da.from_array(np.ones((40, 2)), chunks=(10, -1))
+    for rows, apart in ((X, True), (X - X.sum(), False), (X.rechunk((15, -1)), False)):
+        keys = enumerate(flat_keys(rows.__dask_keys__()))
+        assert Steps([rows]).are_apart([[(n, [DaskKeys(Block, key)])] for n, key in keys]) == apart
 
 
 # Who can't.

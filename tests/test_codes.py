@@ -14,6 +14,7 @@ from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.codes.ignore_slowest import IgnoreSlowest
+from flowml.codes.lent_parts import LentParts
 from flowml.codes.moved_shares import MovedShares
 from flowml.codes.peeling import Peeling
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
@@ -47,6 +48,7 @@ APPROXIMATE: list[tuple[Any, int]] = [
 HELPED: list[tuple[Any, int]] = [
     (BackupTasks(4, 9), 0),
     (MovedShares(4, 16, (1.0, 1.0, 8.0, 1.0)), 0),
+    (LentParts(4, (1, 2, 1, 1, 2, 2, 3)), 0),
 ]
 ALL = PARTS + CYCLIC + BLOCKS + APPROXIMATE + HELPED
 

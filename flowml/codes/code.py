@@ -1,6 +1,6 @@
 """The code: what every way of spreading a pass over workers looks like to a runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -204,6 +204,18 @@ def runs(n_parts: int, n_runs: int) -> Shares:
     """
     ends = [run * n_parts // n_runs for run in range(n_runs + 1)]
     return tuple(tuple(range(ends[run], ends[run + 1])) for run in range(n_runs))
+
+
+def shares_of(homes: Sequence[int], own: Shares) -> Shares:
+    """Return each worker's parts; who would be left with nothing keeps the first of its own.
+
+    Examples
+    --------
+    >>> shares_of([1, 2, 1, 2, 2, 2], own=runs(6, 3))
+    ((0,), (0, 2), (1, 3, 4, 5))
+    """
+    shares = [np.flatnonzero(np.equal(homes, worker)).tolist() for worker in range(len(own))]
+    return tuple(tuple(share or own[worker][:1]) for worker, share in enumerate(shares))
 
 
 def own_pieces(n_workers: int) -> Shares:

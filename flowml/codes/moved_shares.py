@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from flowml.codes.backup_tasks import BackupTasks
-from flowml.codes.code import Assignment, Shares, check_counts, largest_share
+from flowml.codes.code import Assignment, check_counts, largest_share, shares_of
 from flowml.codes.decoders import PartsDecoder, all_finite
 from flowml.kernels.rows import Array
 
@@ -79,11 +79,7 @@ class MovedShares:
     @cached_property
     def _assignment(self) -> Assignment:
         plain, homes = self._plain, self._homes
-        shares = [np.flatnonzero(homes == worker).tolist() for worker in range(self.n_workers)]
-        for worker, share in enumerate(shares):
-            if not share:
-                share.append(plain.parts[worker][0])
-        parts: Shares = tuple(map(tuple, shares))
+        parts = shares_of(homes.tolist(), plain.parts)
         held = zip(plain.parts, plain.backups, parts, strict=True)
         backed = np.isfinite(self.patience)
         backups = tuple(

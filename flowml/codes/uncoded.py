@@ -42,6 +42,12 @@ class Uncoded:
         check_counts(self.n_workers, self.n_parts)
 
     @property
+    def homes(self) -> tuple[int, ...]:
+        """For each part the worker that does it."""
+        shares = self.assignment().parts
+        return tuple(worker for worker, share in enumerate(shares) for _ in share)
+
+    @property
     def load(self) -> float:
         """One, unless the parts can't be dealt out evenly."""
         return largest_share(self.assignment().parts, self.n_parts)

@@ -33,6 +33,7 @@ class Ranks(Gang):
 
     def __init__(self, client: Client, workers: Sequence[Worker]) -> None:
         super().__init__(client, workers)
+        self.gather()
         size = len(workers)
         try:
             started = self.call(0, start_tracker, workers[0].address, size)

@@ -1,11 +1,13 @@
-"""A shard that one worker makes by itself, whatever the others are at."""
+"""Shards that a worker makes by itself, each in one task, whatever the others are at."""
 
 import pickle
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask
 from dask.highlevelgraph import HighLevelGraph
+from dask.optimization import cull
 from distributed import Client, Future
 from distributed.protocol import pickle as with_closures
 
@@ -14,34 +16,68 @@ from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.shard import Leaves, Shard, make_shard
 
 
-def load_alone(
-    client: Client, collections: Sequence[Any], leaves: Leaves, worker: str
-) -> Future[Any]:
-    """Have a worker make a shard in one task.
+class Steps:
+    """The steps that lead to the chunks of Dask collections, as part of the tasks that need them.
 
-    A scheduler knows the steps that lead to a Dask collection's chunks by name, and may have them
-    done by a worker that doesn't answer. Here they are part of the task; only chunks that are in
-    workers' memory are fetched from there.
+    A scheduler knows these steps by name, and may have them done by a worker that doesn't answer;
+    each of them is a task to it. Here they are part of one; only chunks that are in workers'
+    memory are fetched from there.
 
     Parameters
     ----------
-    client : distributed.Client
     collections : sequence of Dask collections
-        Of which the leaves are made.
-    leaves : sequence of pairs of number and sources
-    worker : str
-        Its address.
     """
-    wanted = {key for _, sources in leaves for source in sources for key in keys_of(source)}
-    graph = HighLevelGraph.merge(*(collection.__dask_graph__() for collection in collections))
-    tasks = graph.cull(wanted).to_dict()
-    there = {key: value for key, value in tasks.items() if isinstance(value, Future)}
-    steps = with_closures.dumps({key: tasks[key] for key in tasks if key not in there})
-    names = with_closures.dumps(list(there))
-    key = f"flowml-copy-{unique_token()}"
-    where = {"workers": [worker], "allow_other_workers": False}
-    chunks = list(there.values())
-    return client.submit(make_alone, steps, names, chunks, leaves, key=key, **where)
+
+    def __init__(self, collections: Sequence[Any]) -> None:
+        graphs = [collection.__dask_graph__() for collection in collections]
+        graph = HighLevelGraph.merge(*graphs)
+        self._is_annotated = any(layer.annotations for layer in graph.layers.values())
+        self._steps = graph.to_dict()
+
+    def are_apart(self, lots: Sequence[Leaves]) -> bool:
+        """Tell whether each step is needed by one of some lots of leaves only.
+
+        Not so where chunks are in memory, or a user has said who is to do what.
+        """
+        steps = [self._steps_to(lot) for lot in lots]
+        there = any(isinstance(step, Future) for each in steps for step in each.values())
+        shared = max(Counter(key for each in steps for key in each).values(), default=1) > 1
+        return not (there or shared or self._is_annotated)
+
+    def load(self, client: Client, leaves: Leaves, worker: str, priority: int = 0) -> Future[Any]:
+        """Have a worker make a shard in one task.
+
+        Parameters
+        ----------
+        client : distributed.Client
+        leaves : sequence of pairs of number and sources
+        worker : str
+            Its address.
+        priority : int
+            Among its tasks.
+        """
+        tasks = self._steps_to(leaves)
+        there = {key: value for key, value in tasks.items() if isinstance(value, Future)}
+        steps = with_closures.dumps({key: tasks[key] for key in tasks if key not in there})
+        names = with_closures.dumps(list(there))
+        key = f"flowml-copy-{unique_token()}"
+        chunks = list(there.values())
+        return client.submit(
+            make_alone,
+            steps,
+            names,
+            chunks,
+            leaves,
+            key=key,
+            workers=[worker],
+            allow_other_workers=False,
+            priority=priority,
+        )
+
+    def _steps_to(self, leaves: Leaves) -> dict[Any, Any]:
+        wanted = {key for _, sources in leaves for source in sources for key in keys_of(source)}
+        steps: dict[Any, Any] = cull(self._steps, wanted)[0]
+        return steps
 
 
 def make_alone(steps: bytes, names: bytes, chunks: Sequence[Any], leaves: Leaves) -> Shard:

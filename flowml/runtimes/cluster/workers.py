@@ -179,13 +179,20 @@ def fetch(client: Client, result: Delayed, direct: bool) -> Any:
         named.release()
 
 
-def forget(client: Client, futures: Sequence[Future[Any]]) -> None:
+def forget(client: Client, futures: Sequence[Future[Any]], asked: float | None = None) -> None:
     """Cancel what a client has asked for, even where an exception's traceback refers to it.
 
     A scheduler takes graphs in on the side. Cancelling sooner would miss their keys, which then
     stayed: hence the wait, for as long as they aren't done anyway.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    futures : sequence of Future
+    asked : float, optional
+        When, by `time.monotonic`; now if it isn't known.
     """
-    deadline = time.monotonic() + TAKEN_IN_AFTER
+    deadline = (time.monotonic() if asked is None else asked) + TAKEN_IN_AFTER
     try:
         while time.monotonic() < deadline and not all(future.done() for future in futures):
             time.sleep(0.01)

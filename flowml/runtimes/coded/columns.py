@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
-from distributed import Client, Future, wait
+from distributed import Client, Future
 
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
 from flowml.data.assemble import join_blocks
@@ -17,7 +17,7 @@ from flowml.runtimes.cluster.workers import forget
 from flowml.runtimes.coded.desk import get_up, sit_down, take
 from flowml.runtimes.coded.directional_pass import WHOLE, Columns, DirectionalPass
 from flowml.runtimes.coded.seats import Seats
-from flowml.runtimes.gangs.gang import LOST, Gang
+from flowml.runtimes.gangs.gang import LOST, Gang, wait_on
 from flowml.runtimes.placement import Worker
 from flowml.runtimes.shard import Leaf, Shard
 
@@ -103,8 +103,8 @@ def encode(
         for seat, each in enumerate(pieces)
     ]
     try:
+        wait_on(client, workers, [*beside, *shards])
         found = client.gather(beside)
-        wait(shards)
         for shard in shards:
             if shard.status == "error":
                 shard.result()  # raises
@@ -176,6 +176,7 @@ class CodedColumns:
         LookupError
             If a worker goes meanwhile.
         """
+        self._gang.gather()
         for answer in self._gang.ask_all(sit_down, self._fit):
             answer.result(SEATED_WITHIN)
         self._gang.bring(take, self._fit, [[shard] for shard in self._encoded.shards])

@@ -5,22 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
-from flowml.runtimes.cluster.alone import load_alone
+from flowml.runtimes.cluster.alone import Steps
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.cluster.held import HeldShards
 from flowml.runtimes.cluster.workers import cluster_workers, forget
 from flowml.runtimes.coded.desk import take
 from flowml.runtimes.gangs.gang import LOST, Gang
 from flowml.runtimes.placement import Placement, ShardPlan
+from flowml.runtimes.shard import Leaves
 
-SHORTEST_LOAD = 0.2
-"""Seconds that bringing rows may always take."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks at which workers there are, while rows are on their way."""
+FIRST = 1
+"""Priority of what gives parts to members: before what is still to be read."""
 
 
 @dataclass(eq=False)
@@ -32,14 +30,23 @@ class Transport:
     parts : tuple of int
     shard : Future
         Their leaves in the worker's memory.
-    task : Future
-        Gives them to the member.
+    task : Future or None
+        Gives them to the member, once that has sat down.
+    asked : float
+        When it was asked for, by `time.monotonic`.
     """
 
     parts: tuple[int, ...]
     shard: Future[Any]
-    task: Future[Any]
+    task: Future[Any] | None = None
+    asked: float = 0.0
     has_arrived: bool = False
+
+    def release(self) -> None:
+        """Let the worker drop what it has of it, and leave what it hasn't."""
+        self.shard.release()
+        if self.task is not None:
+            self.task.release()
 
 
 class Copies:
@@ -75,23 +82,33 @@ class Copies:
         self._gang, self._fit = gang, fit
         self._transports: list[list[Transport]] = [[] for _ in gang.workers]
         self._shards: list[HeldShards] = []
+        self._steps = Steps(dataset.collections) if dataset.collections else None
 
     @property
     def _client(self) -> Client:
         return self._gang.client
 
+    def read(self, wanted: Mapping[int, Iterable[int]]) -> None:
+        """Send for the first parts of all members.
+
+        They come one by one, in their order, but all of a member's at once where a step that leads
+        to one leads to others' parts, too, or the rows are sent from here.
+        """
+        news = {seat: sorted(self._news(seat, parts)) for seat, parts in wanted.items()}
+        each = [self._sources((part,)) for parts in news.values() for part in parts]
+        apart = self._steps.are_apart(each) if self._steps else self._dataset.is_lazy
+        for seat, parts in news.items():
+            lots = [(part,) for part in parts] if apart else [tuple(parts)]
+            self._load(seat, lots if parts else [], self._steps if apart else None)
+
     def bring(self, wanted: Mapping[int, Iterable[int]]) -> int:
-        """Send for parts that members don't have yet; return how many those are."""
+        """Send for parts that members don't have yet; return how many those are.
+
+        No step is left to other workers, of which some are late.
+        """
         news = {seat: tuple(sorted(self._news(seat, parts))) for seat, parts in wanted.items()}
-        news = {seat: parts for seat, parts in news.items() if parts}
-        if not news:
-            return 0
-        plans = [
-            ShardPlan(self._gang.workers[seat].address, tuple(sorted(self._leaves(parts))))
-            for seat, parts in news.items()
-        ]
-        for (seat, parts), shard in zip(news.items(), self._load(plans), strict=True):
-            self._transports[seat].append(Transport(parts, shard, self._hand_over(seat, shard)))
+        for seat, parts in news.items():
+            self._load(seat, [parts] if parts else [], self._steps)
         return sum(map(len, news.values()))
 
     def shards(self) -> list[Future[Any]]:
@@ -108,15 +125,17 @@ class Copies:
         """
         for seat, transports in enumerate(self._transports):
             for transport in [one for one in transports if not one.has_arrived]:
-                if transport.task.status == "finished":
+                if transport.task is None:
+                    transport.task = self._hand_over(seat, transport.shard)
+                    transport.asked = time.monotonic()
+                elif transport.task.status == "finished":
                     transport.has_arrived = True
                     transport.task.release()
                     self.held[seat] |= set(transport.parts)
                 elif transport.task.status != "pending":
                     self._raise(transport.task)
                     transports.remove(transport)
-                    transport.task.release()
-                    transport.shard.release()
+                    transport.release()
 
     def are_there(self, wanted: Mapping[int, Iterable[int]]) -> bool:
         """Tell whether members have parts."""
@@ -126,47 +145,37 @@ class Copies:
             for part in parts
         )
 
-    def wait(self, patience: float) -> set[int]:
-        """Wait for what is on its way, and return the members that went meanwhile.
+    def coming(self, seat: int) -> list[tuple[int, ...]]:
+        """Return what is on its way to a member, in order, as parts that come together."""
+        return [one.parts for one in self._transports[seat] if not one.has_arrived]
 
-        Parameters
-        ----------
-        patience : float
-            After how many times the time that half of the members took, the others aren't waited
-            for any more.
+    def gone(self) -> set[int]:
+        """Ask the scheduler which members' workers it knows no more."""
+        there = {worker.address for worker in cluster_workers(self._client)}
+        return {
+            seat for seat, worker in enumerate(self._gang.workers) if worker.address not in there
+        }
 
-        Raises
-        ------
-        Exception
-            What reading the rows raised.
-        """
-        gone: set[int] = set()
-        started = looked = time.monotonic()
-        half = (sum(map(bool, self._transports)) + 1) // 2
-        limit = np.inf
-        while (coming := self._coming(gone)) and time.monotonic() < limit:
-            self.look()
-            if limit == np.inf and len(coming) <= half:
-                limit = started + SHORTEST_LOAD + patience * (time.monotonic() - started)
-            if time.monotonic() > looked + LOOK_EVERY:
-                looked, gone = time.monotonic(), self._gone()
-            time.sleep(0.002)
-        return gone
+    def make_do(self, seat: int) -> None:
+        """Have a member make do with the parts that it has; without any it gets the first."""
+        coming = [one for one in self._transports[seat] if not one.has_arrived]
+        for one in coming if self.held[seat] else coming[1:]:
+            self._transports[seat].remove(one)
+            one.release()
 
     def lose(self, seat: int) -> None:
         """Let go of what a member had that is gone, before Dask makes it again elsewhere."""
         self.held[seat] = set()
         for transport in self._transports[seat]:
             transport.shard.release()
-        forget(self._client, [one.task for one in self._transports[seat] if not one.has_arrived])
+        self._forget(self._transports[seat])
         self._transports[seat] = []
 
     def close(self) -> None:
         """Let the workers drop the rows."""
-        tasks = [one.task for each in self._transports for one in each if not one.has_arrived]
-        if tasks:
-            forget(self._client, tasks)
-        for transport in (one for each in self._transports for one in each):
+        transports = [one for each in self._transports for one in each]
+        self._forget(transports)
+        for transport in transports:
             transport.shard.release()
         for shards in self._shards:
             shards.release()
@@ -177,25 +186,21 @@ class Copies:
         blocks = (block for leaf in self._leaves(parts) for block in self._placement.leaves[leaf])
         return sum(self._dataset.parts[block].nbytes or 0 for block in blocks)
 
-    def _load(self, plans: Sequence[ShardPlan]) -> Sequence[Future[Any]]:
-        """Have each worker make a shard, with the steps before it as far as others don't need them.
+    def _load(self, seat: int, lots: Sequence[tuple[int, ...]], steps: Steps | None) -> None:
+        """Have a member's worker make shards, in one task each where there are steps."""
+        worker = self._gang.workers[seat].address
+        if steps is not None:
+            sources = map(self._sources, lots)
+            shards = [steps.load(self._client, s, worker, -n) for n, s in enumerate(sources)]
+        else:
+            plans = tuple(ShardPlan(worker, tuple(sorted(self._leaves(some)))) for some in lots)
+            placement = replace(self._placement, shards=plans)
+            self._shards.append(HeldShards(self._dataset, placement, self._client, worker))
+            shards = list(self._shards[-1].futures.values())
+        self._transports[seat] += map(Transport, lots, shards)
 
-        Later ones leave no step to others, of which some are late.
-        """
-        if self._shards and self._dataset.collections:
-            leaves = [self._placement.sources(self._dataset, plan.leaves) for plan in plans]
-            return [
-                load_alone(self._client, self._dataset.collections, some, plan.worker)
-                for some, plan in zip(leaves, plans, strict=True)
-            ]
-        news = [
-            HeldShards(
-                self._dataset, replace(self._placement, shards=(plan,)), self._client, plan.worker
-            )
-            for plan in plans
-        ]
-        self._shards += news
-        return [future for shards in news for future in shards.futures.values()]
+    def _sources(self, parts: Iterable[int]) -> Leaves:
+        return self._placement.sources(self._dataset, sorted(self._leaves(parts)))
 
     def _news(self, seat: int, parts: Iterable[int]) -> set[int]:
         coming = {part for transport in self._transports[seat] for part in transport.parts}
@@ -207,25 +212,26 @@ class Copies:
     def _hand_over(self, seat: int, shard: Future[Any]) -> Future[Any]:
         name = self._gang.name(seat)
         key = f"flowml-adopt-{self._fit}-{seat}-{unique_token()}"
-        where = {"workers": [self._gang.workers[seat].address], "allow_other_workers": False}
-        return self._client.submit(take, name, self._fit, [shard], key=key, **where)
+        return self._client.submit(
+            take,
+            name,
+            self._fit,
+            [shard],
+            key=key,
+            workers=[self._gang.workers[seat].address],
+            allow_other_workers=False,
+            priority=FIRST,
+        )
+
+    def _forget(self, transports: Iterable[Transport]) -> None:
+        """Cancel what gives parts to members and hasn't yet."""
+        coming = [one for one in transports if not one.has_arrived]
+        tasks = [one.task for one in coming if one.task is not None]
+        if tasks:
+            forget(self._client, tasks, max(one.asked for one in coming))
 
     def _raise(self, task: Future[Any]) -> None:
         """Raise what a task raised, unless it only says that its worker is gone."""
         error = task.exception() if task.status == "error" else None
         if error is not None and not isinstance(error, LOST):
             raise error
-
-    def _coming(self, gone: set[int]) -> list[Transport]:
-        return [
-            one
-            for seat, each in enumerate(self._transports)
-            for one in each
-            if not one.has_arrived and seat not in gone
-        ]
-
-    def _gone(self) -> set[int]:
-        there = {worker.address for worker in cluster_workers(self._client)}
-        return {
-            seat for seat, worker in enumerate(self._gang.workers) if worker.address not in there
-        }

@@ -1,7 +1,7 @@
 """The table of a coded fit: members with the parts that they hold, and the code they work under."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,7 +10,9 @@ from distributed import Client
 
 from flowml.codes.code import Assignment, Code, runs
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
+from flowml.codes.lent_parts import LentParts
 from flowml.codes.moved_shares import MovedShares
+from flowml.codes.uncoded import Uncoded
 from flowml.data.dataset import Dataset
 from flowml.kernels.fold import Ask, Fold
 from flowml.pool import Pool
@@ -26,6 +28,7 @@ from flowml.runtimes.coded.coded_pass import (
 from flowml.runtimes.coded.columns import Encoded, encode
 from flowml.runtimes.coded.copies import Copies
 from flowml.runtimes.coded.desk import get_up, sit_down
+from flowml.runtimes.coded.reading import Reading
 from flowml.runtimes.coded.seats import Seats
 from flowml.runtimes.coded.stragglers import (
     AUTO,
@@ -97,13 +100,17 @@ class Table:
 
     def open(self) -> list[str]:
         """Seat the members and wait for their parts; tell what that takes."""
-        for answer in self._gang.ask_all(sit_down, self._fit):
-            answer.result(SEATED_WITHIN)
         started = time.monotonic()
-        self._copies.bring(self._holdings(self._assignment))
-        for seat in self._copies.wait(rules_of(self._code, self._handling).lending):
+        self._copies.read(self._holdings(self._assignment))  # read as the members sit down
+        for answer in self._gang.gather().ask_all(sit_down, self._fit):
+            answer.result(SEATED_WITHIN)
+        reading = Reading(self._copies, rules_of(self._code, self._handling).lending)
+        lent = reading.run()
+        for seat in reading.gone:
             self._seats.lose(seat)
         self._loading = time.monotonic() - started
+        if lent:
+            return self._lend(lent, "read its rows late", "were read by")
         held = sum(self._copies.nbytes(parts) for parts in self._copies.held)
         extra = held - self._copies.nbytes(range(len(self._copies.parts)))
         if extra <= 0:
@@ -162,7 +169,8 @@ class Table:
     def learn(self, came: Came) -> list[str]:
         """Note how long the members took, and decide what the next passes run under."""
         self._usual = came.usual
-        news = [*self._tell_lent(came), *self._tell_lost()]
+        lent = self._lend(came.lent, "was late", "were brought to") if came.lent else []
+        news = [*lent, *self._tell_lost()]
         if self._watch is None:
             return news
         self._watch.note(came.seconds, came.gave_up, self._seats.lost)
@@ -180,7 +188,7 @@ class Table:
         """Let go of everything; the gang serves the next fit, if all of it is there."""
         with suppress(*LOST):
             self._gang.ask_all(get_up, self._fit)
-        whole = self._seats.settle(SETTLED_WITHIN)
+        whole = bool(self._gang.members) and self._seats.settle(SETTLED_WITHIN)
         self._copies.close()
         if pool is not None and whole:
             pool.give_back(self._kind, self._gang)
@@ -215,16 +223,23 @@ class Table:
         share = len(self._missing(code)) / len(self._copies.parts)
         return share * self._loading <= REMEMBERED * gain
 
-    def _tell_lent(self, came: Came) -> list[str]:
+    def _lend(self, lent: Mapping[int, int], why: str, how: str) -> list[str]:
+        """Have parts done by those that they were lent to, from here on; say so."""
         news = []
         for seat, parts in enumerate(self._assignment.parts):
-            if lent := [part for part in parts if part in came.lent]:
-                others = len({came.lent[part] for part in lent})
+            if some := [part for part in parts if part in lent]:
+                others = len({lent[part] for part in some})
                 news.append(
-                    f"worker {self._address(seat)} was late: {len(lent)} of its parts were brought "
-                    f"to {others} other workers, which keep these copies "
-                    f"({self._copies.nbytes(lent) / 1e6:.1f} MB of rows)"
+                    f"worker {self._address(seat)} {why}: {len(some)} of its {len(parts)} parts "
+                    f"{how} {others} other workers, which keep these copies "
+                    f"({self._copies.nbytes(some) / 1e6:.1f} MB of rows)"
                 )
+        if self._watch is not None and isinstance(self._code, Uncoded | LentParts):
+            homes = self._code.homes
+            self._code = LentParts(
+                len(self._seats), tuple(lent.get(p, h) for p, h in enumerate(homes))
+            )
+            self._assignment = self._code.assignment()
         return news
 
     def _tell_lost(self) -> list[str]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from distributed import Client, Future, wait
 
@@ -77,6 +77,8 @@ class Answer:
 class Gang:
     """Members on workers; those are all there, or the gang is lost and another one is made.
 
+    They are sent for at once; `gather` waits for them.
+
     Parameters
     ----------
     client : distributed.Client
@@ -99,15 +101,28 @@ class Gang:
             )
             for number, worker in enumerate(workers)
         ]
-        try:
-            self._wait(self._futures)
-            self.members: list[Any] = [f.result(STARTED_WITHIN) for f in self._futures]
-            self._stays = [self._submit(number, stay) for number in range(len(workers))]
-        except BaseException as error:
-            forget(client, self._futures)
-            if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
-                raise MemberLostError(str(error)) from error
-            raise
+        self.members: list[Any] = []
+        self._stays: list[Future[Any]] = []
+
+    def gather(self) -> Self:
+        """Wait until all members are there, unless they are already; return itself.
+
+        Raises
+        ------
+        MemberLostError
+            If a worker goes meanwhile.
+        """
+        if not self.members:
+            try:
+                wait_on(self.client, self.workers, self._futures)
+                self.members = [future.result(STARTED_WITHIN) for future in self._futures]
+                self._stays = [self._submit(number, stay) for number in range(len(self.workers))]
+            except BaseException as error:
+                forget(self.client, self._futures)
+                if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
+                    raise MemberLostError(str(error)) from error
+                raise
+        return self
 
     def adopt(self, fit: str, shards: Mapping[str, Sequence[Future[Any]]]) -> None:
         """Hand shards over to the members of their workers, where tasks bring them.
@@ -145,7 +160,7 @@ class Gang:
         """
         tasks = [self._submit(number, give, fit, list(own)) for number, own in enumerate(shards)]
         try:
-            self._wait(tasks)
+            wait_on(self.client, self.workers, tasks)
             for task in tasks:
                 if task.status != "finished":
                     task.result()  # raises what went wrong
@@ -166,19 +181,6 @@ class Gang:
             workers=[self.workers[number].address],
             allow_other_workers=False,
         )
-
-    def _wait(self, tasks: Sequence[Future[Any]]) -> None:
-        """Wait for tasks of which each can run on one worker only, as long as that is there."""
-        while True:
-            try:
-                wait(tasks, timeout=LOOK_EVERY)
-                return
-            except TimeoutError:
-                there = {worker.address for worker in cluster_workers(self.client)}
-                gone = {worker.address for worker in self.workers} - there
-                if gone:
-                    lost = ", ".join(sorted(gone))
-                    raise MemberLostError(f"the scheduler has lost {lost}") from None
 
     def drop(self, fit: str) -> None:
         """Let the members let go of a fit, those that still can."""
@@ -252,3 +254,23 @@ class Gang:
     def name(self, number: int) -> str:
         """Return the name by which tasks on its worker find a member."""
         return f"flowml-member-{self.token}-{number}"
+
+
+def wait_on(client: Client, workers: Sequence[Worker], tasks: Sequence[Future[Any]]) -> None:
+    """Wait for tasks of which each can run on one worker only, as long as that is there.
+
+    Raises
+    ------
+    MemberLostError
+        If one of the workers goes meanwhile.
+    """
+    while True:
+        try:
+            wait(tasks, timeout=LOOK_EVERY)
+            return
+        except TimeoutError:
+            there = {worker.address for worker in cluster_workers(client)}
+            gone = {worker.address for worker in workers} - there
+            if gone:
+                lost = ", ".join(sorted(gone))
+                raise MemberLostError(f"the scheduler has lost {lost}") from None

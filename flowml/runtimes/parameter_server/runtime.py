@@ -59,7 +59,7 @@ class ParameterServerRuntime(GangedRuntime):
         return super().iterate(solver, state)
 
     def _open(self, client: Client, workers: Sequence[Worker]) -> Gang:
-        return Gang(client, workers)
+        return Gang(client, workers).gather()
 
     def _begin(self, gang: Gang, fit: str, solver: Solver, state: State) -> GangLoop:
         homes = {shard.worker for shard in self.placement.shards}
