@@ -45,7 +45,9 @@ def test_passes_are_fewer_and_the_minimum_is_the_same(local_steps: int) -> None:
     X, y, least = rows()
     plain = SGDRegressor(alpha=0.0, random_state=0).fit(X, y)
     with flowml.config_context(local_steps=local_steps):
+        plan = flowml.plan(SGDRegressor(alpha=0.0, random_state=0), X, y)
         model = SGDRegressor(alpha=0.0, random_state=0).fit(X, y)
+    assert model.n_passes_ <= plan.passes == 1 + 1000 // local_steps
     assert np.square(y - model.predict(X)).mean() <= least * 1.002
     assert model.n_passes_ <= plain.n_passes_
     assert model.n_iter_ % local_steps == 0

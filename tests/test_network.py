@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,23 +10,28 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from distributed import Client, wait
 
 import flowml
 from flowml.drive.events import PassCompleted
+from flowml.linear_model import SGDRegressor
+from flowml.runtimes.parameter_server import ranges
 from tests.conftest import keys_left
 from tests.network import Network, cluster_on, what_is_missing
 from tests.power_iteration import PowerIteration, make_rows
 
 SITES = 3
 FEW, SOME, MANY = 8, 50, 800
-RUNTIMES = ("dataflow", "allreduce")
+RUNTIMES = ("dataflow", "allreduce", "parameter_server")
 HEADERS = 1.1
 """What frames are larger than what they carry, and acknowledgements."""
 TASK = 5_000
 """Bytes that Dask's messages about a task take at most."""
 NEWS = 50_000
-"""Bytes that a client hears of a ring at most, by the time of a pass."""
+"""Bytes that a client hears of a ring or a server at most, by the time of a pass."""
+LOOK = 3_000
+"""Bytes, of 20 passes each, by which two fits differ where one was looked at once more."""
 DELAY = 0.05
 
 pytestmark = pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing())
@@ -75,24 +80,68 @@ def test_a_pass_sends_what_the_plan_says_and_no_rows(
     wait(X)
     with runtime(client, name):
         promised = flowml.plan(PowerIteration(), X).bytes_on_the_wire
-        one, other = (sent(network, PowerIteration(passes), X) for passes in (3, 23))
-    total, down, up = (other - one) / 20
-    beside = {"dataflow": TASK * (SITES + 1), "allreduce": NEWS}[name]
+        total, down, up = sent_in_a_pass(network, PowerIteration, X)
+    beside, least = (TASK * (SITES + 1), 500) if name == "dataflow" else (NEWS, LOOK)
     assert sum(promised) < total < HEADERS * sum(promised) + beside
-    assert promised.down < down + 500 < HEADERS * promised.down + beside
-    assert promised.up < up + 500 < HEADERS * promised.up + beside
+    assert promised.down < down + least < HEADERS * promised.down + beside
+    assert promised.up < up + least < HEADERS * promised.up + beside
     assert total < X.nbytes / 5
 
 
-def sent(network: Network, model: PowerIteration, X: Any) -> np.ndarray:
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("share", "n_servers"), [(0.2, 1), (1.0, 1), (1.0, SITES)])
+def test_a_parameter_server_sends_at_most_what_the_plan_says_of_csr_rows(
+    network: Network,
+    client: Client,
+    share: float,
+    n_servers: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each site stores some of the columns, or all."""
+    if n_servers > 1:
+        monkeypatch.setattr(ranges, "SERVED_BYTES", 1 << 14)
+    X = client.persist(csr_rows(4_000, share))
+    y = da.from_array(np.arange(60.0 * SITES), chunks=60)
+    wait(X)
+    with runtime(client, "parameter_server"):
+        plan = flowml.plan(descent(8), X, y)
+        promised = plan.bytes_on_the_wire
+        total, _, _ = sent_in_a_pass(network, descent, X, y)
+    assert plan.n_servers == n_servers
+    assert (share - 0.1) * promised.between < total < HEADERS * promised.between + NEWS
+
+
+def descent(passes: int) -> SGDRegressor:
+    return SGDRegressor(random_state=0, max_iter=passes, tol=0.0, eta0=1e-9)
+
+
+def csr_rows(n_features: int, share: float) -> Any:
+    """Return a leaf for each site, whose rows store a share of the columns."""
+    random, blocks = np.random.default_rng(0), []
+    for _ in range(SITES):
+        dense = random.normal(size=(60, n_features)) * (random.random(n_features) < share)
+        blocks.append(da.from_array(sp.csr_array(dense), chunks=(60, -1), asarray=False))
+    return da.concatenate(blocks)
+
+
+def sent_in_a_pass(network: Network, make: Callable[[int], Any], *data: Any) -> np.ndarray:
+    """Return what a pass sends: all together, from the client, and to the client."""
+    make(1).fit(*data)  # after which the workers have met
+    one, other = (sent(network, make(passes), *data) for passes in (3, 23))
+    return (other - one) / 20
+
+
+def sent(network: Network, model: Any, *data: Any) -> np.ndarray:
     """Return what a fit sends: all together, from the client, and to the client."""
     before = np.array([network.count(site) for site in range(SITES + 1)])
-    model.fit(X)
+    model.fit(*data)
     counts = np.array([network.count(site) for site in range(SITES + 1)]) - before
     return np.array([counts[:, 1].sum(), counts[0, 1], counts[0, 0]])
 
 
-@pytest.mark.parametrize(("name", "trips"), [("dataflow", 8), ("allreduce", 2 * SITES - 1)])
+@pytest.mark.parametrize(
+    ("name", "trips"), [("dataflow", 8), ("allreduce", 2 * SITES - 1), ("parameter_server", 2)]
+)
 def test_a_pass_over_a_distance_takes_few_trips(
     network: Network,
     client: Client,
@@ -119,10 +168,21 @@ def test_a_narrow_network_takes_as_long_as_the_bytes_of_the_plan(
     assert wanted < model.history_["seconds"].iloc[2:].min() < 2 * wanted
 
 
+def test_word_of_a_large_state_takes_little_of_a_narrow_network(
+    network: Network, client: Client
+) -> None:
+    X = client.persist(da.from_array(make_rows(20 * SITES, 20_000), chunks=(20, -1)))
+    wait(X)
+    with network.impaired(speed=2e6), runtime(client, "parameter_server"):
+        plan = flowml.plan(PowerIteration(), X)
+        _, _, up = sent_in_a_pass(network, PowerIteration, X)
+    assert up < 0.15 * plan.bytes_on_the_wire.between
+
+
 def test_a_cut_of_five_seconds_heals_and_changes_no_bit(
     network: Network, client: Client, undisturbed: dict[int, PowerIteration]
 ) -> None:
-    passes = {"allreduce": MANY, "dataflow": SOME}
+    passes = {"allreduce": MANY, "dataflow": SOME, "parameter_server": MANY}
     under_way = {name: threading.Event() for name in RUNTIMES}
 
     def fit(name: str) -> PowerIteration:

@@ -190,6 +190,11 @@ def test_the_plan_says_what_goes_between_workers(client: Client):
         assert "to the workers" in str(plan)
     with flowml.config_context(client=client, runtime="allreduce"):
         assert flowml.plan(PowerIteration(), X).bytes_on_the_wire == (0, 2 * 3 * 4096, 0)
+    with flowml.config_context(client=client, runtime="parameter_server"):
+        served = flowml.plan(PowerIteration(), X).bytes_on_the_wire
+        assert served == (0, down // 2 + up, 0), "the one that doesn't serve: an ask, a subtree"
+    with flowml.config_context(client=client, runtime="coded"):
+        assert flowml.plan(PowerIteration(), X).bytes_on_the_wire is None
     with flowml.config_context(client=client, keep=False):
         assert flowml.plan(PowerIteration(), X).bytes_on_the_wire is None
     assert flowml.plan(PowerIteration(), make_rows(100)).bytes_on_the_wire == (0, 0, 0)

@@ -1,5 +1,6 @@
 """Consensus ADMM where each leaf has a sequence of common points of its own."""
 
+import pickle
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -182,6 +183,14 @@ def test_staleness_gains_a_tenth_where_workers_are_slowed_down(seed: int) -> Non
         (together, clocks), (stale, stale_clocks) = taken(0), taken(3)
     assert together >= 1.1 * stale
     assert stale_clocks <= 1.5 * clocks
+
+
+def test_plans_measure_the_longest_ask() -> None:
+    sites = Sites("ridge")
+    sites.run(0, 0)
+    longest = max(len(pickle.dumps(ask)) for asked in sites.asked for ask in asked)
+    stage = flowml.plan(LogisticRegression(solver="admm"), *rows("ridge")).stages[-1]
+    assert longest == len(pickle.dumps(stage.ask.asks[1]))
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 1.0])

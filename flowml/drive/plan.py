@@ -10,12 +10,18 @@ from dask.delayed import Delayed
 from flowml.data.dataset import Dataset
 from flowml.data.no_rows import no_rows
 from flowml.drive.stage import Stage
-from flowml.runtimes.choose import ALLREDUCE, DATAFLOW, PARAMETER_SERVER, THREADS, Choice
+from flowml.runtimes.choose import ALLREDUCE, CODED, DATAFLOW, PARAMETER_SERVER, THREADS, Choice
 from flowml.runtimes.cluster.graphs import shard_graph
 from flowml.runtimes.dataflow.graphs import count_tasks, pass_graph
 from flowml.runtimes.parameter_server.ranges import n_servers
 from flowml.runtimes.placement import ShardPlan, Worker
-from flowml.runtimes.traffic import Traffic, allreduce_traffic, dataflow_traffic, measure
+from flowml.runtimes.traffic import (
+    Traffic,
+    allreduce_traffic,
+    dataflow_traffic,
+    measure,
+    parameter_server_traffic,
+)
 
 FIXED_BYTES = 96 << 20
 """Compiled kernels, BLAS buffers, and what allocators hold back: whatever the data."""
@@ -100,17 +106,21 @@ class Plan:
     def bytes_on_the_wire(self) -> Traffic | None:
         """What a pass of the longest stage sends, once the rows are placed; None where not known.
 
-        Asks and summaries, as pickles: never rows.
+        Asks and summaries, as pickles: never rows. A parameter server sends less where CSR rows
+        store some of the columns; what codes send isn't known.
         """
         if self.choice.client is None:
             return Traffic()
-        if not self.keep or self.runtime not in (DATAFLOW, ALLREDUCE):
+        if not self.keep or self.runtime == CODED:
             return None
         stage, placement = self._longest, self.choice.placement
+        workers = [worker.address for worker in self.choice.workers]
         sizes = measure(stage.fold, stage.ask, no_rows(self.dataset.schema))
         if self.runtime == DATAFLOW:
             return dataflow_traffic(placement, sizes)
-        return allreduce_traffic(placement, [w.address for w in self.choice.workers], sizes)
+        if self.runtime == ALLREDUCE:
+            return allreduce_traffic(placement, workers, sizes)
+        return parameter_server_traffic(placement, workers, self.n_servers, sizes)
 
     @property
     def row_bytes(self) -> int:

@@ -35,6 +35,7 @@ from flowml.linear_model.solver_choice import (
     Work,
     choose_solver,
     planned,
+    planned_ask,
 )
 from flowml.linear_model.survey import Survey, sample_ask, sample_seed
 from flowml.losses.likelihood import likelihood_of
@@ -241,7 +242,7 @@ class LinearPredictor(PassEstimator):
         solver = planned(name, loss, p, self.max_iter)
         held = loss.n_outputs * (p + 1) * (loss.n_outputs * (p + 1) if name == "newton" else 8)
         sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 3 * 8 * held
-        question, note = solver.ask(solver.init()), f"{name}: {reason}"
+        question, note = planned_ask(solver), f"{name}: {reason}"
         stages = [
             Stage(first_look.STAGE, SAMPLE, ask, 1, sample),
             Stage(STAGE, solver.fold, question, solver.max_passes, work, note=note),

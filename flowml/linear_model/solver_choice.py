@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from flowml.kernels.fold import Ask
 from flowml.kernels.linear_loss import Target
 from flowml.losses.kinked import KinkedLoss
 from flowml.losses.loss import Loss
@@ -190,6 +191,12 @@ def _cheapest(work: Work, kinks: bool) -> tuple[str, str]:
     if seconds <= max(CHEAP, WORTH * passes * work.gradient_seconds()):
         return "newton", f"{parameters}: a pass with curvature costs {times}"
     return name, f"{parameters}: a pass with curvature would cost {times}"
+
+
+def planned_ask(solver: Solver) -> Ask:
+    """Return a question as long as those that a solver asks in most passes, or longer."""
+    state = solver.init()
+    return solver.ask(solver.late(state) if isinstance(solver, Admm) else state)
 
 
 def planned(name: str, loss: Loss, n_features: int, max_passes: int) -> Solver:

@@ -11,7 +11,7 @@ from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step
 from flowml.drive.stage import Stage
-from flowml.kernels.linear_loss import LOSS_GRADIENT, SLICE_BYTES, Point, Target
+from flowml.kernels.linear_loss import SLICE_BYTES, Target
 from flowml.kernels.sample import SAMPLE
 from flowml.linear_model.evidence import Described
 from flowml.linear_model.linear_predictor import LinearPredictor
@@ -75,7 +75,9 @@ class StochasticPredictor(LinearPredictor):
     ) -> Procedure[Minimum]:
         start = without_features(objective, survey.sample) if warm is None else warm
         begun = self._epochs if self._is_batch and warm is not None else 0
-        schedule = self._schedule(longest_step(objective, survey.sample, start), begun)
+        schedule = self._schedule(
+            longest_step(objective, survey.sample, start), begun, self._seed()
+        )
         solver = Sgd(objective, start, options.tol, options.max_iter, schedule, survey.share)
         state = yield Step(STAGE, solver)
         self._epochs = solver.epochs(state)
@@ -96,8 +98,10 @@ class StochasticPredictor(LinearPredictor):
             ),
         )
 
-    def _schedule(self, longest: float, begun: int) -> Schedule:
-        seed = int(check_random_state(self.random_state).randint(SEEDS)) if self.shuffle else None
+    def _seed(self) -> int | None:
+        return int(check_random_state(self.random_state).randint(SEEDS)) if self.shuffle else None
+
+    def _schedule(self, longest: float, begun: int, seed: int | None) -> Schedule:
         powers = {"optimal": OPTIMAL_POWER, "invscaling": self.power_t}
         return Schedule(
             longest if self.learning_rate == "optimal" else self.eta0,
@@ -143,17 +147,19 @@ class StochasticPredictor(LinearPredictor):
 
     def _stages(self, schema: Schema) -> list[Stage]:
         p, ask, loss = schema.n_features, sample_ask(schema, None, 0), self._assumed_loss()
-        nothing = np.zeros((loss.n_outputs, p))
-        point = Point(loss, Target(), nothing, nothing[:, 0], nothing[0])
+        objective = Objective(loss, ElasticNet(), Target(), np.zeros(p), np.ones(p))
+        nothing, share = np.zeros(objective.shape), np.ones(p) if schema.sparse else None
+        solver = Sgd(objective, nothing, self.tol, self.max_iter, self._schedule(1.0, 0, 0), share)
         sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 8 * 8 * nothing.size
-        shared = p if schema.sparse and get_config().local_steps is not None else 0
+        question, note = solver.ask(solver.init()), "an epoch is a pass"
+        shared = p if solver.along_columns else 0
         descent = Stage(
             STAGE,
-            LOSS_GRADIENT,
-            point,
-            self.max_iter,
+            solver.fold,
+            question,
+            solver.max_passes,
             work,
-            note="an epoch is a pass",
+            note=note,
             shared_columns=shared,
             shared_bytes=state_bytes(loss.n_outputs, shared),
         )

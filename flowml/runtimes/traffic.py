@@ -14,6 +14,7 @@ from flowml.runtimes.allreduce.ring import exchanged
 from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE
 from flowml.runtimes.dataflow.graphs import MERGE_FAN_IN
 from flowml.runtimes.packed import pack
+from flowml.runtimes.parameter_server.server_loop import SERVER
 from flowml.runtimes.placement import Placement
 from flowml.runtimes.tree import Nodes, add_leaf
 
@@ -87,14 +88,35 @@ def allreduce_traffic(placement: Placement, workers: Sequence[str], sizes: Sizes
     Where that were too large, two short messages go ahead of a vector, which is summed on its way.
     Their client hears of them a few times a second, not in each pass.
     """
-    held: dict[str, list[int]] = {worker: [] for worker in workers}
-    for shard in placement.shards:
-        held[shard.worker] += shard.leaves
-    longest = max(count_subtrees(leaves) for leaves in held.values()) * sizes.summary
+    longest = max(_subtrees(placement).values()) * sizes.summary
     if sizes.additive and longest > SUM_ABOVE:
         ahead = 2 * exchanged(len(workers), 0)
         return Traffic(between=ahead + (2 * len(workers) - 1) * sizes.summary)
     return Traffic(between=exchanged(len(workers), longest))
+
+
+def parameter_server_traffic(
+    placement: Placement, workers: Sequence[str], n_servers: int, sizes: Sizes
+) -> Traffic:
+    """Promise what a clock sends: asks from the servers to the other workers, and subtrees back.
+
+    Each server has a range of the columns, and the first workers serve. For CSR rows it is the
+    most: workers are sent the columns that theirs store, which nobody knows before they are there.
+    The client hears of a clock a few times a second at most.
+    """
+    between, serving = 0, workers[SERVER : SERVER + n_servers]
+    for worker, n_subtrees in _subtrees(placement).items():
+        nbytes = sizes.ask + n_subtrees * sizes.summary
+        between += nbytes - nbytes // n_servers * (worker in serving)
+    return Traffic(between=between)
+
+
+def _subtrees(placement: Placement) -> dict[str, int]:
+    """Count the subtrees that each worker's leaves are merged into."""
+    held: dict[str, list[int]] = {}
+    for shard in placement.shards:
+        held.setdefault(shard.worker, []).extend(shard.leaves)
+    return {worker: count_subtrees(leaves) for worker, leaves in held.items()}
 
 
 def count_subtrees(leaves: Iterable[int]) -> int:

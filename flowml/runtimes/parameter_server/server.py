@@ -85,8 +85,8 @@ class Server:
             with suppress(TimeoutError):
                 await wait_for(moved.wait(), deadline - loop.time())
 
-    async def tell(self) -> News:
-        """Tell what wasn't told yet."""
+    async def tell(self) -> News | None:
+        """Tell what wasn't told yet; None where that is nothing, which spares a state's way."""
         self._asked_at = time.monotonic()
         return await get_running_loop().run_in_executor(self._thread, self._tell)
 
@@ -122,8 +122,9 @@ class Server:
             )
         return self._once(self._clocks.order, site) or Word.WAIT
 
-    def _tell(self) -> News:
-        return News(self._clocks.tell(), self._clocks.told)
+    def _tell(self) -> News | None:
+        advance = self._clocks.tell()
+        return News(advance, self._clocks.told) if advance.turns else None
 
     def _once(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """Act; what has failed once isn't tried again."""
@@ -168,8 +169,8 @@ async def exchange(member: Member, name: str, site: int, push: Push | Join | Non
     return Word.OVER if server is None else await server.exchange(site, push)
 
 
-async def tell(member: Member, name: str) -> News:
-    """Tell how far the serving member has come."""
+async def tell(member: Member, name: str) -> News | None:
+    """Tell how far the serving member has come, if it has."""
     server: Server = member.notes[name]
     return await server.tell()
 

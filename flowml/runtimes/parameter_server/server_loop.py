@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.columns import cut, joined
-from flowml.runtimes.gangs.gang import Answer, Gang, MemberLostError
+from flowml.runtimes.gangs.gang import LOST, Answer, Gang, MemberLostError
 from flowml.runtimes.gangs.gang_loop import FailedError
 from flowml.runtimes.parameter_server.holders import open_holding, use_holding
 from flowml.runtimes.parameter_server.holding import Holding
@@ -27,6 +27,10 @@ SERVER = 0
 """The member that serves; those behind it hold the columns that it doesn't."""
 NEWS_EVERY = 0.2
 """Seconds between two looks at how far the server has come."""
+NEWS_SHARE = 0.1
+"""Of the time that looks may take: a large state takes long on a narrow network."""
+NEWS_BY = 10.0
+"""Seconds after which the client looks in any case: no more is lost with the server."""
 NEWS_WITHIN = 30.0
 """Seconds that the server may take to answer how far it is."""
 ENDED_WITHIN = 2.0
@@ -100,13 +104,21 @@ class ServerLoop:
         try:
             if self._ranges:
                 yield Advance(self.state, incidents=(_in_words(self._ranges),))
-            while waiting := self._waiting():
+            due, waiting = 0.0, self._waiting()
+            while waiting:
                 with suppress(TimeoutError):
                     _take(waiting[0], NEWS_EVERY)
-                news: News = self._gang.meet(SERVER, tell, self._name).result(NEWS_WITHIN)
-                if news.version != self._version:
-                    self.state, self._version = self._whole(news), news.version
-                yield news.advance._replace(state=self.state)
+                waiting, began = self._waiting(), time.monotonic()
+                news = Advance(self.state)
+                if began >= due or not waiting:
+                    news = self._news(NEWS_WITHIN)
+                    took = time.monotonic() - began
+                    due = began + took + min(took / NEWS_SHARE, NEWS_BY)
+                yield news
+        except LOST:
+            with suppress(*LOST):
+                yield self._news(ENDED_WITHIN)  # of a server that is left
+            raise
         finally:
             for number in (SERVER, *self._others):
                 self._gang.ask(number, close_server, self._name)
@@ -130,13 +142,21 @@ class ServerLoop:
         """The members that hold columns for the one that serves."""
         return range(SERVER + 1, max(1, len(self._ranges)))
 
-    def _whole(self, news: News) -> State:
-        """Put the columns of a state together, of all servers."""
+    def _news(self, within: float) -> Advance:
+        """Ask the server how far it is; a new state is put together of all servers' columns."""
+        news: News | None = self._gang.meet(SERVER, tell, self._name).result(within)
+        if news is None:
+            return Advance(self.state)
+        if news.version != self._version:
+            self.state, self._version = self._whole(news, within), news.version
+        return news.advance._replace(state=self.state)
+
+    def _whole(self, news: News, within: float) -> State:
         if not self._ranges:
             return news.advance.state
         asked = (self._name, Holding.state, news.version)
         answers = [self._gang.meet(number, use_holding, *asked) for number in self._others]
-        states = [news.advance.state, *(answer.result(NEWS_WITHIN) for answer in answers)]
+        states = [news.advance.state, *(answer.result(within) for answer in answers)]
         return joined(states, self._names, [one.columns for one in self._ranges])
 
     def _waiting(self) -> list[Answer]:
