@@ -4,6 +4,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import proxy
 
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.gangs.gang import Answer
@@ -52,7 +53,7 @@ class Holders:
     """
 
     def __init__(self, member: Member, name: str, actors: Sequence[Any]) -> None:
-        self._member = member
+        self._member: Member = proxy(member)  # what a member keeps must go with it
         self._name = name
         self._actors = actors
 
