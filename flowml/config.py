@@ -100,7 +100,8 @@ def config_context(**settings: Any) -> Iterator[Config]:
         "fractional" has groups of workers do the same work: the bits are those of the other
         runtimes. "cyclic" gives the same sums to rounding, for solvers whose summaries add up as
         vectors. "directional" cuts columns instead of rows, with sums of columns beside them, for
-        gradients of linear models with many dense columns. "stochastic" and "ignore" give
+        gradients of linear models with many dense columns; with ``solver="block_descent"`` passes
+        end without those who are late even if they are more. "stochastic" and "ignore" give
         estimates, for stochastic gradients.
     n_stragglers : int, default=1
         How many workers need not answer, with "fractional", "cyclic", "directional", "stochastic"

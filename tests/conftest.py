@@ -8,6 +8,8 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.scheduler import Scheduler
 
+from flowml.testing import Faults
+
 CLEAN_WITHIN_SECONDS = 5.0
 
 
@@ -34,6 +36,26 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
         yield connected
         left = keys_left(connected)
         assert not left, f"the workers still hold {left}"
+
+
+@pytest.fixture(scope="module")
+def mortals(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
+    """As many worker processes with a thread each as a test's module says, to be done harm to."""
+    with LocalCluster(
+        n_workers=request.module.WORKERS,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        silence_logs=logging.FATAL,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest, mortals: LocalCluster) -> Iterator[Faults]:
+    """What does them harm; all of them are there before."""
+    with Faults(mortals, seed=1) as striking:
+        striking.settle(request.module.WORKERS)
+        yield striking
 
 
 def keys_left(client: Client) -> list[str]:

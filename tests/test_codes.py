@@ -577,6 +577,7 @@ def test_coefficients_of_free_blocks_can_be_moved_to_any_pieces(
         assert code.frees(absent, free)
         assert free.all() or not code.frees(absent, np.ones(code.n_blocks, dtype=bool))
         moved = np.where(of_blocks(code, free), coef, 0.0)
+        np.testing.assert_array_equal(code.blocks_of(moved.any(axis=0)), free)
         spread, eta = code.spread(moved, code.solution(absent)), np.zeros((9, 2))
         for worker in answering:
             eta += encoded[worker] @ spread[list(code.pieces[worker])].reshape(-1, 2)

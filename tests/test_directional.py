@@ -1,21 +1,34 @@
 """Passes over coded columns: the gradient without those who are late, paused or gone."""
 
-import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import flowml
 from flowml.cluster import KMeans
 from flowml.drive.events import Incident, PassCompleted
+from flowml.estimator import adopt
+from flowml.kernels.linear_loss import LOSS_GRADIENT, Target
+from flowml.kernels.rows import Block
 from flowml.linear_model import LogisticRegression, PoissonRegressor, SGDClassifier
+from flowml.losses.logistic import LogisticLoss
+from flowml.losses.loss import Derivatives
+from flowml.penalties.elastic_net import ElasticNet
+from flowml.runtimes.choose import open_runtime
+from flowml.runtimes.runtime import Turn
+from flowml.solvers.block_descent import BlockDescent
+from flowml.solvers.in_memory import solve_in_memory
+from flowml.solvers.newton import Newton
+from flowml.solvers.objective import Objective, Start
 from flowml.testing import Faults, assert_clean
 
 ROWS, FEATURES, CHUNK, WORKERS = 3_000, 30, 400, 4
@@ -28,21 +41,6 @@ def rows(n_classes: int = 2) -> tuple[Any, Any]:
     scores = X @ random.normal(size=(FEATURES, n_classes)) + random.gumbel(size=(ROWS, n_classes))
     y = scores.argmax(axis=1).astype(float)
     return da.from_array(X, chunks=(CHUNK, -1)), da.from_array(y, chunks=CHUNK)
-
-
-@pytest.fixture(scope="module")
-def four() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.FATAL
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-def faults(four: LocalCluster) -> Iterator[Faults]:
-    with Faults(four, seed=1) as striking:
-        striking.settle(WORKERS)
-        yield striking
 
 
 def fit(client: Client, model: Any, data: Any, strike: Any = None, **named: Any) -> list[str]:
@@ -152,6 +150,83 @@ def test_more_killed_than_can_be_spared(faults: Faults) -> None:
     assert any("starts over" in what for what in told)
     assert sum("coded columns of" in what for what in told) == 2
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-6)
+
+
+@dataclass(frozen=True)
+class Watched(LogisticLoss):
+    """Tells whenever the loss is asked for, which is in the midst of a pass."""
+
+    called: Callable[[], None] = print
+
+    def derivatives(self, y: Any, eta: Any) -> Derivatives:
+        self.called()
+        return super().derivatives(y, eta)
+
+
+def test_blocks_of_those_who_are_late_are_left_out(faults: Faults) -> None:
+    """Two of four are paused in mid-pass, where one can be made up for, until three passes later.
+
+    What came is exact, what didn't stays as it is, and the descent ends at the minimum.
+    """
+    X, y = map(np.asarray, rows())
+    loss, calls, turns = Watched(called=lambda: strike()), count(1), list[Turn]()
+    objective = Objective(loss, ElasticNet(l2=0.01), Target(), X.mean(axis=0), X.std(axis=0))
+    start = Start(np.zeros(objective.shape), np.zeros(objective.shape), np.inf)
+    solver, paused = BlockDescent(objective, start, 1e-7, 500), list(faults.workers.values())[:2]
+    exact = replace(objective, loss=LogisticLoss())
+
+    def strike() -> None:
+        if next(calls) == 3:
+            for pid in paused:
+                os.kill(pid, signal.SIGSTOP)
+
+    def go_on() -> None:
+        for pid in paused:
+            os.kill(pid, signal.SIGCONT)
+
+    model = LogisticRegression()
+    with Client(faults.cluster) as client, flowml.config_context(client=client, **SETTINGS):
+        runtime = open_runtime(adopt(model, *rows(), None, model.needs), flowml.get_config())
+        state = solver.init()
+        try:
+            for advance in runtime.iterate(solver, state):
+                before, state = state, advance.state
+                turns.extend(advance.turns)
+                if sum(turn.missing > 0 for turn in turns) == 3:
+                    go_on()
+                if state.n_iter == before.n_iter:
+                    continue
+                sums = LOSS_GRADIENT(exact.point(state.theta), [Block(X, y, None)], {})
+                evaluation = exact.evaluate(sums, state.theta)
+                seen = state.unseen == 0
+                assert state.value == pytest.approx(evaluation.value, rel=1e-12)
+                np.testing.assert_allclose(
+                    state.best.gradient[seen], evaluation.gradient[seen], atol=1e-12
+                )
+                np.testing.assert_array_equal(state.tried[~seen], state.theta[~seen])
+                assert seen.all() == (turns[-1].missing == 0)
+        finally:
+            go_on()
+            runtime.close()
+    assert state.converged
+    assert [turn.missing > 0 for turn in turns[:5]] == [False, False, True, True, True]
+    assert [turn.error_bound > 0.0 for turn in turns] == [turn.missing > 0 for turn in turns]
+    alone, _ = solve_in_memory(Newton(exact, start, 1e-10, 50), [Block(X, y, None)])
+    np.testing.assert_allclose(state.theta, alone.theta, atol=1e-6)
+
+
+def test_two_slow_workers_lose_no_digit(faults: Faults) -> None:
+    data = rows()
+    model = LogisticRegression(C=0.01, solver="block_descent", tol=1e-7, max_iter=500)
+    expected = LogisticRegression(C=0.01, solver="newton", tol=1e-10).fit(*data)
+    with Client(faults.cluster) as client:
+        for worker in sorted(faults.workers)[:2]:
+            faults.slow(worker, factor=8.0)
+        fit(client, model, data)
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
+    history = model.history_
+    assert history.missing.iloc[-1] == 0
+    assert ((history.missing > 0) == (history.error_bound > 0.0)).all()
 
 
 def test_a_nan_is_named(faults: Faults) -> None:

@@ -1,11 +1,10 @@
 """Whatever befalls the cluster in mid-fit: the fit ends, with the same bits, and leaves nothing."""
 
-import logging
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -80,21 +79,6 @@ MODELS = {
 def undisturbed(model: str) -> Any:
     one = MODELS[model]
     return getattr(one.make().fit(*one.rows()), one.learned)
-
-
-@pytest.fixture(scope="module")
-def mortals() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.FATAL
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-def faults(mortals: LocalCluster) -> Iterator[Faults]:
-    with Faults(mortals, seed=1) as striking:
-        striking.settle(WORKERS)
-        yield striking
 
 
 def test_who_was_retired_stays_away(faults: Faults) -> None:

@@ -221,6 +221,20 @@ class DirectionalDerivativeCode:
         first, last = (at * self.n_features // self.n_blocks for at in (block, block + 1))
         return slice(first, last)
 
+    def blocks_of(self, features: Array) -> Array:
+        """Tell which blocks hold some features.
+
+        Parameters
+        ----------
+        features : bool ndarray of shape (n_features,)
+
+        Returns
+        -------
+        bool ndarray of shape (n_blocks,)
+        """
+        firsts = [self.coordinates(block).start for block in range(self.n_blocks)]
+        return np.logical_or.reduceat(features, firsts)
+
     @property
     def width(self) -> int:
         """Coordinates of a piece; blocks that have one less end with a zero."""

@@ -41,6 +41,8 @@ class PassCompleted(NamedTuple):
     error_bound : float
         With ``runtime="coded"`` 0 where the sums were exact, else the norm of what may be amiss
         in them; NaN on other runtimes.
+    missing : int
+        Blocks of the gradient that coded columns didn't wait for.
     """
 
     stage: str
@@ -51,6 +53,7 @@ class PassCompleted(NamedTuple):
     rows: int
     nbytes: int
     error_bound: float = float("nan")
+    missing: int = 0
 
 
 class PassTimed(NamedTuple):

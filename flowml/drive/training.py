@@ -95,6 +95,7 @@ class Training(Records):
             rows,
             nbytes,
             float(turn.error_bound),
+            turn.missing,
         )
 
     def _name_nonfinite(self, nan_counts: bool) -> str:

@@ -24,12 +24,15 @@ class Turn(NamedTuple):
     error_bound : float
         Where a code stood for the rows that weren't waited for: 0 if the sums are exact, else the
         norm of what may be amiss in them.
+    missing : int
+        Blocks of a gradient that a code didn't wait for, and the solver does without.
     """
 
     progress: Progress
     seconds: float
     spans: Spans = ()
     error_bound: float = float("nan")
+    missing: int = 0
 
 
 class Advance(NamedTuple):

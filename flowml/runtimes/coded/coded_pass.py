@@ -100,6 +100,8 @@ class Came(NamedTuple):
         Who worked, and when.
     lent : dict of int to int
         Which seat a part was brought to, for another one was late with it or gone.
+    missing : int
+        Blocks of the gradient that weren't waited for, where columns are coded.
     """
 
     summary: Summary
@@ -110,6 +112,7 @@ class Came(NamedTuple):
     decoding: float
     spans: Spans
     lent: dict[int, int]
+    missing: int = 0
 
 
 @dataclass(eq=False)

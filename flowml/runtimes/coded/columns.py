@@ -15,7 +15,7 @@ from flowml.pool import Pool
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.cluster.workers import forget
 from flowml.runtimes.coded.desk import get_up, sit_down, take
-from flowml.runtimes.coded.directional_pass import WHOLE, Columns, DirectionalPass
+from flowml.runtimes.coded.directional_pass import WHOLE, Before, Columns, DirectionalPass
 from flowml.runtimes.coded.seats import Seats
 from flowml.runtimes.gangs.gang import LOST, Gang, wait_on
 from flowml.runtimes.placement import Worker
@@ -158,7 +158,7 @@ class CodedColumns:
 
     def __init__(self, client: Client, encoded: Encoded, pool: Pool | None) -> None:
         self._client, self._encoded = client, encoded
-        self._fit, self._number, self._usual = unique_token(), 0, np.inf
+        self._fit, self._before = unique_token(), Before()
         self._kind = ("gang", client.id, encoded.workers)
         self._gang = (
             Gang(client, encoded.workers)
@@ -184,8 +184,8 @@ class CodedColumns:
         megabytes = 8e-6 * n_rows * code.width * code.generator.shape[1]
         return [f"{code.name}: coded columns of {megabytes:.1f} MB are at {code.n_workers} workers"]
 
-    def run(self, points: Sequence[Point]) -> DirectionalPass:
-        """Make a pass.
+    def run(self, points: Sequence[Point], gaps: bool) -> DirectionalPass:
+        """Make a pass, in which blocks may be missing where there may be `gaps`.
 
         Raises
         ------
@@ -193,9 +193,9 @@ class CodedColumns:
             If too few workers are left.
         """
         columns = Columns(self._seats, self._encoded.code, self._encoded.beside)
-        one = DirectionalPass(columns, self._number, self._usual, points)
+        one = DirectionalPass(columns, self._before, points, gaps)
         one.run()
-        self._number, self._usual = one.number, one.usual
+        self._before = one.after
         return one
 
     def learn(self) -> list[str]:

@@ -47,6 +47,36 @@ class Columns(NamedTuple):
     beside: Block
 
 
+class Predicted(NamedTuple):
+    """What columns added to the predictors of some points.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_points * n_outputs, n_features)
+    sums : ndarray of shape (n_rows, n_points * n_outputs)
+    """
+
+    coef: Array
+    sums: Array
+
+
+class Before(NamedTuple):
+    """What a pass goes by of the one before.
+
+    Attributes
+    ----------
+    number : int
+        Its last round.
+    usual : float
+        What a round took, in seconds; infinite where that isn't known.
+    predicted : Predicted or None
+    """
+
+    number: int = 0
+    usual: float = np.inf
+    predicted: Predicted | None = None
+
+
 @dataclass(eq=False)
 class Half:
     """Collects the members' products in one round.
@@ -81,7 +111,7 @@ class Half:
 
 
 class DirectionalPass:
-    """Value and gradient of a linear model's loss at some points, exactly.
+    """Value and gradient of a linear model's loss at some points, exactly, or but for some blocks.
 
     *Predictors.* Each member that isn't behind multiplies its pieces by coefficients that make up
     for the columns of those who are (`DirectionalDerivativeCode.spread`). Who turns out to be late
@@ -90,33 +120,42 @@ class DirectionalPass:
     *Derivatives.* All multiply their pieces by the loss's derivatives; peeling frees the blocks of
     the gradient, and the pass ends with the last.
 
+    *Gaps.* Where blocks may be missing, it ends once half of the members have answered and the
+    others are late. Derivatives that aren't freed are NaN. Predictors are never short of anything:
+    if more members are behind than can be made up for, what the coefficients changed by since the
+    pass before is multiplied instead, and blocks that were missing there haven't changed.
+
     Parameters
     ----------
     columns : Columns
-    number : int
-        The last round before.
-    usual : float
-        What a round took before, in seconds; infinite where that isn't known.
+    before : Before
     points : sequence of Point
         Of one loss, target and center.
+    gaps : bool
+        Whether blocks may be missing.
 
     Attributes
     ----------
-    number, usual
-        The same of the last round of this pass.
+    after : Before
+        What this pass leaves to the next.
     sums : tuple of LossSums
         What it came to, at each point.
+    missing : int
+        How many blocks aren't in it.
+    error_bound : float
+        About their norm.
     decoding : float
         Seconds for coding coefficients and decoding blocks.
     """
 
     def __init__(
-        self, columns: Columns, number: int, usual: float, points: Sequence[Point]
+        self, columns: Columns, before: Before, points: Sequence[Point], gaps: bool
     ) -> None:
         self._seats, self._code, self._beside = columns
-        self._points, self.number, self.usual = points, number, usual
+        self._points, self._gaps, self.after = points, gaps, before
+        self._moved: Array = np.ones(self._code.n_blocks, dtype=bool)
         self.sums: tuple[LossSums, ...] = ()
-        self.decoding = 0.0
+        self.missing, self.error_bound, self.decoding = 0, 0.0, 0.0
         self._ledgers: list[Ledger] = []
 
     def run(self) -> None:
@@ -136,14 +175,16 @@ class DirectionalPass:
         products = np.full((self._code.n_features, len(weighted)), np.nan)
         if sound.any():
             products[:, sound] = self._derivatives(weighted[sound])
-        self._seats.advance(self.number + 1)
+        self._seats.advance(self._next)
         self.sums = tuple(map(_sums, self._points, told, tallies, np.split(products.T, len(told))))
 
     def came(self, summary: Summary) -> Came:
         """Return what there is to tell of the pass, beside a summary."""
         spans = by_place(span for ledger in self._ledgers for span in ledger.spans)
         speeds = self._ledgers[-1].speeds()
-        return Came(summary, 0.0, *speeds, self.decoding, spans, {})
+        return Came(
+            summary, self.error_bound, *speeds, self.decoding, spans, {}, missing=self.missing
+        )
 
     def _tell(self, point: Point, eta: Array, tally: Array) -> Told:
         """Ask the loss about all rows."""
@@ -152,12 +193,30 @@ class DirectionalPass:
             eta = eta + point.intercept + target.added(beside)
             return tell(point.loss, target.read(beside), eta, tally)
 
+    @property
+    def _next(self) -> int:
+        return self.after.number + 1
+
     def _predictors(self, coef: Array) -> Array:
         """Return what all columns add to the predictors: (n_rows, n_points * n_outputs)."""
+        before, behind = self.after.predicted, set(self._seats.behind(self._next))
+        known = self._gaps and before is not None and before.coef.shape == coef.shape
+        if known and not behind <= self._spared(behind):
+            assert before is not None
+            change = coef - before.coef
+            self._moved = self._code.blocks_of(np.any(change, axis=0))
+            sums = before.sums + self._products(change)
+        else:
+            sums = self._products(coef)
+        self.after = self.after._replace(predicted=Predicted(coef, sums))
+        return sums
+
+    def _products(self, coef: Array) -> Array:
+        """Return the columns times coefficients that are zero but for the blocks that moved."""
         given: dict[int, Array] = {}
         total = np.zeros((len(self._beside.X), len(coef)))
         sums: dict[int, Array] = {}
-        late, behind = list[int](), self._seats.behind(self.number + 1)
+        late, behind = list[int](), self._seats.behind(self._next)
         absent = self._spared(behind)
         while True:
             wanted = self._coefficients(coef, absent)
@@ -193,14 +252,16 @@ class DirectionalPass:
             is_late = is_late or bool(set(left) & self._seats.lost)
             return not left or (is_late and set(late) <= self._spared(late))
 
-        half = Half(is_enough, self._ledger(), self.usual)
+        half = Half(is_enough, self._ledger(), self.after.usual)
         self._ask(half, PREDICTORS, asked)
         return half.products, missing(half.products)
 
     def _derivatives(self, weighted: Array) -> Array:
-        """Return the derivatives by columns: (n_features, n_points * n_outputs)."""
+        """Return the derivatives by columns about their center: (n_features, n_columns)."""
         code, n_columns = self._code, len(weighted)
         decoder = code.decoder(n_columns)
+        present = set(self._seats.present(self._next))
+        behind = set(self._seats.behind(self._next))
 
         def is_enough(products: dict[int, Array], late: bool) -> bool:
             started = time.perf_counter()
@@ -209,46 +270,49 @@ class DirectionalPass:
                 vectors = products[seat].reshape(-1, code.width * n_columns)
                 decoder.add(seat, dict(zip(code.pieces[seat], vectors, strict=True)))
             self.decoding += time.perf_counter() - started
-            return decoder.done
+            late = late or present - set(products) <= behind
+            return decoder.done or (self._gaps and late and 2 * len(products) >= len(self._seats))
 
         decoded: set[int] = set()
         ask = np.ascontiguousarray(weighted.T)
-        present = self._seats.present(self.number + 1)
-        self._ask(
-            Half(is_enough, self._ledger(), self.usual), DERIVATIVES, dict.fromkeys(present, ask)
-        )
+        half = Half(is_enough, self._ledger(), self.after.usual)
+        self._ask(half, DERIVATIVES, dict.fromkeys(sorted(present), ask))
         started = time.perf_counter()
         gradient: Array = decoder.finish().sum.reshape(-1, n_columns)
+        gradient -= np.outer(self._points[0].center, weighted.sum(axis=1))
+        for block in decoder.missing:
+            gradient[code.coordinates(block)] = np.nan
+        self.missing = len(decoder.missing)
+        self.error_bound = decoder.bound(gradient[np.isfinite(gradient)])
         self.decoding += time.perf_counter() - started
         return gradient
 
     def _ask(self, half: Half, fold: Fold, asks: Mapping[int, Array]) -> None:
         """Make a round of one half."""
-        self.number += 1
-        half.n_asked = len(asks)
+        number, half.n_asked = self._next, len(asks)
+        self.after = self.after._replace(number=number)
         for seat, ask in asks.items():
-            task = Task(self.number, fold, ask, {WHOLE: (WHOLE,)}, {WHOLE: 1.0})
+            task = Task(number, fold, ask, {WHOLE: (WHOLE,)}, {WHOLE: 1.0})
             self._seats.start(seat, task)
-        follow(self._seats, self.number, half, half.take, lambda: self._watch(half))
-        self.usual = min(half.ledger.usual(half.n_asked), LONG * self.usual)
+        follow(self._seats, number, half, half.take, lambda: self._watch(half))
+        usual = min(half.ledger.usual(half.n_asked), LONG * self.after.usual)
+        self.after = self.after._replace(usual=usual)
 
     def _watch(self, half: Half) -> None:
         """See that enough can still come, and that those who are late still answer."""
-        busy = [s for s in range(len(self._seats)) if self._seats.is_busy(s, self.number)]
-        self._spared(())
+        number = self.after.number
+        busy = [s for s in range(len(self._seats)) if self._seats.is_busy(s, number)]
+        self._check_left()
         if not busy and not half.done:
             raise UndecodableError("too few workers are left for this code")
         if half.ledger.elapsed > SILENT / 10:
             for seat in busy:
-                self._seats.press(seat, self.number)
+                self._seats.press(seat, number)
 
     def _coefficients(self, coef: Array, absent: set[int]) -> dict[int, Array]:
         """Return what each seat is to multiply its columns by."""
         started = time.perf_counter()
-        solution = self._code.solution(frozenset(absent))
-        if solution is None:
-            raise UndecodableError("too few workers are left for this code")
-        spread = self._code.spread(coef, solution)
+        spread = self._code.spread(coef, self._code.solution(frozenset(absent)))
         own = {
             seat: spread[list(pieces)].reshape(-1, len(coef))
             for seat, pieces in enumerate(self._code.pieces)
@@ -258,14 +322,18 @@ class DirectionalPass:
         return own
 
     def _spared(self, seats: Iterable[int]) -> set[int]:
-        """Return those of some seats, the first ones first, that the others can do without."""
+        """Return those of some seats, the first first, that the moved blocks can do without."""
+        self._check_left()
         spared = set(self._seats.lost)
-        if self._code.solution(frozenset(spared)) is None:
-            raise UndecodableError("too few workers are left for this code")
         for seat in seats:
-            if self._code.solution(frozenset(spared | {seat})) is not None:
+            if self._code.frees(frozenset(spared | {seat}), self._moved):
                 spared.add(seat)
         return spared
+
+    def _check_left(self) -> None:
+        everything = np.ones(self._code.n_blocks, dtype=bool)
+        if not self._code.frees(frozenset(self._seats.lost), everything):
+            raise UndecodableError("too few workers are left for this code")
 
     def _ledger(self) -> Ledger:
         self._ledgers.append(Ledger(len(self._seats)))
@@ -273,8 +341,7 @@ class DirectionalPass:
 
 
 def _sums(point: Point, told: Told, tally: Array, products: Array) -> LossSums:
-    """Put a summary together, with derivatives by columns less their center."""
+    """Put a summary together, with derivatives by columns about their center."""
     total, value, spread, largest, broken = Tally(*tally.tolist())
-    slope = told.weighted.sum(axis=1, keepdims=True)
-    gradient = np.hstack([products - slope * point.center, slope])
+    gradient = np.hstack([products, told.weighted.sum(axis=1, keepdims=True)])
     return LossSums(total, value, spread, gradient, None, largest, int(broken), told.pearson)

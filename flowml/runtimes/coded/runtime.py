@@ -76,10 +76,12 @@ class CodedRuntime:
             If the solver can't work with what this way of handling stragglers gives.
         """
         linear, by_columns = self._is_linear(solver), self._is_by_columns(solver)
+        takes_missing = getattr(solver, "takes_missing", never)
         while not solver.done(state):
             started = time.perf_counter()
             if by_columns:
-                came = self._pass_by_columns(solver.fold, solver.ask(state))
+                gaps = takes_missing(state)
+                came = self._pass_by_columns(solver.fold, solver.ask(state), gaps)
             else:
                 came = self._pass(solver.fold, solver.ask(state), linear)
             if not solver.fold.finite(came.summary):
@@ -89,7 +91,8 @@ class CodedRuntime:
             seconds = time.perf_counter() - started
             self.seconds_decoding += came.decoding
             self.seconds_in_passes += seconds
-            turn = Turn(solver.progress(state), seconds, came.spans, came.error_bound)
+            progress = solver.progress(state)
+            turn = Turn(progress, seconds, came.spans, came.error_bound, came.missing)
             news, self._news = tuple(self._news), []
             yield Advance(state, (turn,), news)
 
@@ -139,13 +142,13 @@ class CodedRuntime:
             )
         return True
 
-    def _pass_by_columns(self, fold: Fold, ask: Ask) -> Came:
+    def _pass_by_columns(self, fold: Fold, ask: Ask, gaps: bool) -> Came:
         """Make a pass of gradients; a fold of several is asked some of its questions."""
         questions = ask.asks if isinstance(ask, Asks) else (ask,)
         for _ in range(RESTARTS):
             try:
                 columns = self._columns or self._encode(questions[0])
-                one = columns.run(questions)
+                one = columns.run(questions, gaps)
             except (*LOST, UndecodableError) as error:
                 self._start_over(error)
                 continue
@@ -210,6 +213,11 @@ class CodedRuntime:
         )
         self._news += table.open()
         return table
+
+
+def never(state: State) -> bool:
+    """Take no gradient with gaps."""
+    return False
 
 
 def open_coded(dataset: Dataset, client: Client, config: Config) -> CodedRuntime:
