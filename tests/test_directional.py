@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -120,6 +121,37 @@ def test_a_paused_worker_is_not_waited_for(faults: Faults, n_stragglers: int) ->
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-6)
     assert model.n_passes_ > 6
     assert moments[-1] - moments[1] < 10
+
+
+def test_who_hesitates_does_not_bring_back_who_is_paused(faults: Faults) -> None:
+    """One can be spared: the paused one is, and the other one is waited for."""
+    data, moments = rows(), []
+    expected = solved_before(data)
+    paused, hesitant = sorted(faults.workers)[:2]
+    pid = faults.workers[paused]
+
+    def strike(event: Any) -> None:
+        if isinstance(event, PassCompleted):
+            moments.append(time.monotonic())
+            if event.number == 2:
+                os.kill(pid, signal.SIGSTOP)
+            if event.number == 5:
+                faults.pause(hesitant, seconds=1.0)
+
+    model = LogisticRegression(solver="lbfgs", tol=1e-8)
+    go_on = threading.Timer(30.0, os.kill, (pid, signal.SIGCONT))
+    go_on.start()
+    try:
+        with Client(faults.cluster) as client:
+            with flowml.config_context(client=client, callbacks=[strike], **SETTINGS):
+                model.fit(*data)
+            os.kill(pid, signal.SIGCONT)
+            assert_clean(client)
+    finally:
+        go_on.cancel()
+        os.kill(pid, signal.SIGCONT)
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-6)
+    assert moments[-1] - moments[1] < 20
 
 
 def test_a_killed_worker_is_decoded(faults: Faults) -> None:

@@ -70,6 +70,7 @@ class Before(NamedTuple):
     usual : float
         What a round took, in seconds; infinite where that isn't known.
     predicted : Predicted or None
+        None where they overflow, too.
     """
 
     number: int = 0
@@ -153,6 +154,7 @@ class DirectionalPass:
     ) -> None:
         self._seats, self._code, self._beside = columns
         self._points, self._gaps, self.after = points, gaps, before
+        self._first = before.number + 1
         self._moved: Array = np.ones(self._code.n_blocks, dtype=bool)
         self.sums: tuple[LossSums, ...] = ()
         self.missing, self.error_bound, self.decoding = 0, 0.0, 0.0
@@ -199,7 +201,7 @@ class DirectionalPass:
 
     def _predictors(self, coef: Array) -> Array:
         """Return what all columns add to the predictors: (n_rows, n_points * n_outputs)."""
-        before, behind = self.after.predicted, set(self._seats.behind(self._next))
+        before, behind = self.after.predicted, set(self._seats.behind(self._first))
         known = self._gaps and before is not None and before.coef.shape == coef.shape
         if known and not behind <= self._spared(behind):
             assert before is not None
@@ -208,7 +210,8 @@ class DirectionalPass:
             sums = before.sums + self._products(change)
         else:
             sums = self._products(coef)
-        self.after = self.after._replace(predicted=Predicted(coef, sums))
+        kept = Predicted(coef, sums) if np.isfinite(sums).all() else None
+        self.after = self.after._replace(predicted=kept)
         return sums
 
     def _products(self, coef: Array) -> Array:
@@ -216,9 +219,9 @@ class DirectionalPass:
         given: dict[int, Array] = {}
         total = np.zeros((len(self._beside.X), len(coef)))
         sums: dict[int, Array] = {}
-        late, behind = list[int](), self._seats.behind(self._next)
-        absent = self._spared(behind)
+        late = list[int]()
         while True:
+            absent = self._spared([*late, *self._seats.behind(self._first)])
             wanted = self._coefficients(coef, absent)
             news = {seat: own - given.get(seat, 0.0) for seat, own in wanted.items()}
             asked = {seat: own for seat, own in news.items() if own.any()}
@@ -229,7 +232,6 @@ class DirectionalPass:
             if not missing:
                 break
             late += missing
-            absent = self._spared([*late, *behind])
         for seat in sorted(set(sums) - absent):
             total += sums[seat].reshape(total.shape)
         return total
@@ -239,8 +241,9 @@ class DirectionalPass:
     ) -> tuple[dict[int, Array], list[int]]:
         """Return products, and those who are late with theirs, if the rest can do without them.
 
-        They must do without those, too, who were late `before` in this pass: who is taken back is
-        asked anew, and two who are slow would never be waited for.
+        They must do without those, too, who were late `before` in this pass (who is taken back is
+        asked anew, and two who are slow would never be waited for), and those who are behind with
+        earlier ones, as long as they are: to spare another one would bring them back.
         """
 
         def missing(products: dict[int, Array]) -> list[int]:
@@ -248,12 +251,13 @@ class DirectionalPass:
 
         def is_enough(products: dict[int, Array], is_late: bool) -> bool:
             left = missing(products)
-            late = [*before, *left]
+            late = [*before, *self._seats.behind(self._first), *left]
             is_late = is_late or bool(set(left) & self._seats.lost)
             return not left or (is_late and set(late) <= self._spared(late))
 
         half = Half(is_enough, self._ledger(), self.after.usual)
-        self._ask(half, PREDICTORS, asked)
+        if asked:
+            self._ask(half, PREDICTORS, asked)
         return half.products, missing(half.products)
 
     def _derivatives(self, weighted: Array) -> Array:

@@ -17,6 +17,8 @@ STARTED_WITHIN = 60
 """Seconds."""
 DISSOLVED_WITHIN = 0.5
 """Seconds."""
+BETWEEN_LOOKS = 0.002
+"""Seconds between two looks whether tasks are done."""
 
 
 class MemberLostError(ConnectionError):
@@ -264,13 +266,12 @@ def wait_on(client: Client, workers: Sequence[Worker], tasks: Sequence[Future[An
     MemberLostError
         If one of the workers goes meanwhile.
     """
-    while True:
-        try:
-            wait(tasks, timeout=LOOK_EVERY)
-            return
-        except TimeoutError:
-            there = {worker.address for worker in cluster_workers(client)}
-            gone = {worker.address for worker in workers} - there
-            if gone:
-                lost = ", ".join(sorted(gone))
-                raise MemberLostError(f"the scheduler has lost {lost}") from None
+    looked = time.monotonic()
+    while not all(task.done() for task in tasks):  # a timeout's traceback would keep them alive
+        time.sleep(BETWEEN_LOOKS)
+        if time.monotonic() < looked + LOOK_EVERY:
+            continue
+        looked = time.monotonic()
+        there = {worker.address for worker in cluster_workers(client)}
+        if gone := {worker.address for worker in workers} - there:
+            raise MemberLostError(f"the scheduler has lost {', '.join(sorted(gone))}")
