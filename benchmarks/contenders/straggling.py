@@ -2,9 +2,11 @@
 
 import logging
 import os
+import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from distributed import Client, LocalCluster
@@ -15,10 +17,12 @@ from benchmarks.contenders.slowing import hogs, processor_shares
 from benchmarks.contenders.turn import Run, Turn, Work, timed
 from benchmarks.problem import Problem, gap
 from flowml.estimator import adopt
+from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import LOSS_GRADIENT, Point, Target
 from flowml.linear_model import LogisticRegression
 from flowml.losses.logistic import LogisticLoss
 from flowml.runtimes.choose import open_runtime
+from flowml.solvers.solver import Progress
 from flowml.testing import assert_clean
 
 CHUNKS = 96
@@ -59,13 +63,15 @@ def logistic(work: Work) -> Iterator[Run]:
 
 
 @contextmanager
-def decoding(work: Work) -> Iterator[Run]:
-    """Make passes of a logistic regression, and tell what share of them decoding takes."""
+def passes(work: Work) -> Iterator[Run]:
+    """Make passes of a logistic regression, and tell what share of them decoding takes.
+
+    ``options["hogs"]`` processes share the first worker's share of a processor.
+    """
     X, y = (chunked(work.folder / f"{name}.npy", CHUNKS) for name in "Xy")
-    n_features = X.shape[1]
-    zero = np.zeros(n_features)
+    coef = np.full((1, X.shape[1]), X.shape[1] ** -0.5)
     target = Target(np.array([0.0, 1.0]))
-    point = Point(LogisticLoss(), target, zero[np.newaxis], np.zeros(1), zero)
+    point = Point(LogisticLoss(), target, coef, np.zeros(1), np.zeros(X.shape[1]))
     with (
         _workers(work) as client,
         flowml.config_context(runtime="coded", straggler=work.options["straggler"]),
@@ -73,22 +79,64 @@ def decoding(work: Work) -> Iterator[Run]:
         model = LogisticRegression()
         runtime = open_runtime(adopt(model, X, y, None, model.needs), flowml.get_config())
         try:
-            runtime.one_pass(LOSS_GRADIENT, point)
+            _repeat(runtime, Repeated(LOSS_GRADIENT, point, 2))
             pids = list(client.run(os.getpid).values())
 
             def run() -> Turn:
                 before = runtime.seconds_decoding, runtime.seconds_in_passes
-                with processor_shares(pids, SHARE):
-                    for _ in range(PASSES):
-                        sums = runtime.one_pass(LOSS_GRADIENT, point)
-                seconds = runtime.seconds_in_passes - before[1]
-                share = 100.0 * (runtime.seconds_decoding - before[0]) / seconds
+                with processor_shares(pids, SHARE) as groups, ExitStack() as stack:
+                    if work.options["hogs"]:
+                        stack.enter_context(hogs(groups[0], work.options["hogs"]))
+                    seconds, sums = _repeat(runtime, Repeated(LOSS_GRADIENT, point, PASSES))
+                decoding = runtime.seconds_decoding - before[0]
+                share = 100.0 * decoding / (runtime.seconds_in_passes - before[1])
                 facts = {"% of the pass for decoding": share}
-                return Turn(seconds / PASSES, {"gradient": sums.gradient.tolist()}, facts)
+                gradient = sums.gradient.tolist()
+                return Turn(statistics.median(seconds), {"gradient": gradient}, facts)
 
             yield run
         finally:
             runtime.close()
+
+
+class Asked(NamedTuple):
+    """How often was asked, and what came last."""
+
+    times: int
+    summary: Any
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The solver that asks the same in every pass."""
+
+    fold: Fold
+    question: Any
+    max_passes: int
+
+    def init(self) -> Asked:
+        return Asked(0, None)
+
+    def ask(self, state: Asked) -> Any:
+        return self.question
+
+    def step(self, state: Asked, summary: Any) -> Asked:
+        return Asked(state.times + 1, summary)
+
+    def done(self, state: Asked) -> bool:
+        return state.times == self.max_passes
+
+    def progress(self, state: Asked) -> Progress:
+        return Progress(float("nan"), float("nan"))
+
+
+def _repeat(runtime: Any, solver: Repeated) -> tuple[list[float], Any]:
+    """Return what each pass took, and the last one's summary."""
+    state, seconds = solver.init(), []
+    for advance in runtime.iterate(solver, state):
+        state = advance.state
+        seconds += [turn.seconds for turn in advance.turns]
+    return seconds, state.summary
 
 
 @contextmanager
