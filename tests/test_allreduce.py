@@ -30,12 +30,17 @@ from flowml.linear_model import LinearRegression, LogisticRegression, PoissonReg
 from flowml.losses.logistic import LogisticLoss
 from flowml.runtimes.allreduce.rank import LEASE, run
 from flowml.runtimes.allreduce.ranks import Ranks
+from flowml.runtimes.allreduce.ring import RingError
 from flowml.runtimes.allreduce.runtime import AllreduceRuntime
 from flowml.runtimes.cluster.workers import cluster_workers
+from flowml.runtimes.gangs.gang import MemberLostError
+from flowml.runtimes.gangs.member import present
 from flowml.runtimes.placement import place
+from flowml.runtimes.shard import Leaf, Shard
+from flowml.testing import Faults
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, PowerSolver, make_rows, merge, summarise
-from tests.slow_iteration import SlowIteration
+from tests.slow_iteration import SlowIteration, SlowSolver
 
 ROWS, FEATURES = 6_000, 5
 
@@ -261,6 +266,31 @@ def mortals() -> Iterator[LocalCluster]:
         n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as running:
         yield running
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) -> None:
+    """None waits for it, those that aren't beside it in the ring neither."""
+    with Client(mortals) as client, Faults(mortals) as faults:
+        faults.settle(3)
+        workers = cluster_workers(client)
+        ranks = Ranks(client, workers)
+        try:
+            block = Block(make_rows(100, 3), None, None)
+            shards = [Shard([Leaf(number, [block])]) for number in range(len(workers))]
+            held = [client.scatter(one, broadcast=True, hash=False) for one in shards]
+            ranks.adopt("fit", {w.address: [one] for w, one in zip(workers, held, strict=True)})
+            solver = SlowSolver(3, 1_000_000)
+            answers = ranks.call_all(run, "fit", solver, solver.init())
+            time.sleep(0.1)
+            faults.kill(workers[rank].address)
+            for number, answer in enumerate(answers):
+                with pytest.raises(OSError if number == rank else RingError):
+                    answer.result(20)
+            with pytest.raises(MemberLostError):
+                ranks.ask(rank, present).result(20)
+        finally:
+            ranks.close()
 
 
 KILLED = """

@@ -94,6 +94,13 @@ def test_who_was_retired_stays_away(faults: Faults) -> None:
     assert len(set(faults.workers) - known) == 1
 
 
+def note_reading(chunk: Any, log: Path) -> Any:
+    """Write a line to a file wherever a chunk is read."""
+    with log.open("a") as file:
+        file.write("read\n")
+    return chunk
+
+
 def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     """Run a test on some runtimes, on others of them among the slow tests only."""
     rest = [pytest.param(one, marks=pytest.mark.slow) for one in slow]
@@ -167,6 +174,24 @@ def test_all_workers_but_one_killed(faults: Faults, runtime: str) -> None:
         strike = faults.at("in pass 3", faults.kill_all_but_one)
         model = "many leaves" if runtime == "coded" else "slow"
         assert re.search(SEEN, fit(client, runtime, model, strike))
+
+
+@on("allreduce", slow=("dataflow", "parameter_server"))
+def test_only_the_rows_of_a_killed_worker_are_read_again(
+    faults: Faults, tmp_path: Path, runtime: str
+) -> None:
+    log = tmp_path / "read"
+    X = MODELS["slow"].rows()[0].map_blocks(note_reading, log, dtype=float, meta=np.empty((0, 0)))
+    with Client(faults.cluster) as client:
+        kill = faults.at("in pass 3", faults.kill)
+        with flowml.config_context(client=client, runtime=runtime, callbacks=[kill]):
+            fitted = SlowIteration(12).fit(X)
+        assert kill.happened
+        assert_clean(client)
+    undisturbed = SlowIteration(12).fit(MODELS["slow"].rows()[0])
+    np.testing.assert_array_equal(fitted.direction_, undisturbed.direction_)
+    lost = len(log.read_text().splitlines()) - LEAVES
+    assert 0 < lost <= LEAVES // WORKERS + 1
 
 
 @on("dataflow", "parameter_server", slow=("allreduce", "coded"))

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flowml.kernels.fold import Ask, Fold, Summary
-from flowml.runtimes.allreduce.ring import Ring, Tracker
+from flowml.runtimes.allreduce.ring import Ring, RingError, Tracker
 from flowml.runtimes.allreduce.ring_pass import SUM_ABOVE, Word, packed, said, total
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.gangs.member import Member, portable
@@ -122,6 +122,9 @@ def run(
                 diary.note(advance)
                 if diary.stopping:
                     break
+    except RingError:
+        leave_ring(member)  # so that ranks hear of it that wait for this one
+        raise
     finally:
         del member.notes[fit]
     return diary.tell()

@@ -12,6 +12,8 @@ from flowml.solvers.solver import Solver, State
 
 NEWS_EVERY = 0.2
 """Seconds between two looks at how far the ranks have come."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at whether all ranks are well."""
 NEWS_WITHIN = 30.0
 """Seconds that a rank may take to answer how far it is."""
 ENDED_WITHIN = 2.0
@@ -55,12 +57,15 @@ class RankLoop:
         MemberLostError, RingError, TimeoutError
             If a worker is gone.
         """
-        first = self._answers[0]
+        news_at = time.monotonic() + NEWS_EVERY
         while True:
             try:
-                last: Advance = _value(first, NEWS_EVERY)
+                last: Advance = _value(self._answers[0], LOOK_EVERY)
             except TimeoutError:
-                yield self._noted(self._news())
+                self._see_that_all_are_well()
+                if time.monotonic() > news_at:
+                    yield self._noted(self._news())
+                    news_at = time.monotonic() + NEWS_EVERY
             else:
                 yield self._noted(last)
                 return
@@ -84,11 +89,14 @@ class RankLoop:
         self.state = advance.state
         return advance
 
-    def _news(self) -> Advance:
-        """Ask the first rank, and see that no other has ended with an error of its own."""
+    def _see_that_all_are_well(self) -> None:
+        """Raise the error by which a rank has ended that isn't the first."""
         for other in self._answers[1:]:
             if other.done():
                 _value(other, NEWS_WITHIN)
+
+    def _news(self) -> Advance:
+        """Ask the first rank how far it is."""
         news: Advance | None = self._gang.ask(0, tell, self._fit).result(NEWS_WITHIN)
         return Advance(self.state) if news is None else news
 

@@ -18,8 +18,8 @@ PARTED_WITHIN = 2.0
 """Seconds."""
 LOOK_AGAIN = 0.001
 """Seconds between two looks at who has replied."""
-ALREADY = 0.05
-"""Seconds in which a reply that is there is read."""
+ALREADY = 10.0
+"""Seconds in which a reply that is there is read, however busy the machine is."""
 
 
 class Ranks(Gang):
@@ -65,4 +65,6 @@ def _wait(answers: Sequence[Answer], seconds: float) -> list[Any]:
             answer.result(ALREADY)
             waiting.remove(answer)
         time.sleep(LOOK_AGAIN)
+    if waiting:
+        raise TimeoutError(f"{len(waiting)} of {len(answers)} ranks didn't reply in {seconds:g} s")
     return [answer.result(ALREADY) for answer in answers]

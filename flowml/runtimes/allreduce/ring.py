@@ -1,5 +1,6 @@
 """One rank's end of a collective: ``xgboost.collective``, which sums arrays over the ranks."""
 
+import time
 import weakref
 from contextlib import suppress
 from importlib import import_module
@@ -12,6 +13,8 @@ from flowml.kernels.rows import Array
 
 FIRST_SLOT = 4096
 LENGTH_BYTES = 8
+STARTED_AFTER = 0.002
+"""Seconds after which a tracker's thread mostly runs."""
 TIMEOUT = 600
 """Seconds that a rank waits for the others: longer than a pass may take. A rank whose process
 ends is noticed at once; this is for a machine that falls silent."""
@@ -121,6 +124,7 @@ class Tracker:
     def __init__(self, host: str, size: int) -> None:
         made = _xgboost("xgboost.tracker").RabitTracker(n_workers=size, host_ip=host, sortby="task")
         made.start()
+        time.sleep(STARTED_AFTER)  # else xgboost sleeps a tenth of a second itself
         self.arguments: dict[str, Any] = made.worker_args()
         self._finalizer = weakref.finalize(self, _free, made)
 

@@ -83,8 +83,11 @@ class HeldShards:
         self.token, self.futures, self._placement = token, futures, placement
 
     def is_lost(self) -> bool:
-        """Tell whether shards are gone that the scheduler can't make again."""
-        return any(future.status in ("cancelled", "lost") for future in self.futures.values())
+        """Tell whether shards are gone that the scheduler can't make again.
+
+        Dask calls those lost, too, that it is about to make again.
+        """
+        return any(future.cancelled() for future in self.futures.values())
 
     def release(self) -> None:
         """Let the workers drop the shards."""

@@ -19,6 +19,10 @@ DISSOLVED_WITHIN = 0.5
 """Seconds."""
 BETWEEN_LOOKS = 0.002
 """Seconds between two looks whether tasks are done."""
+LOST_WITHIN = 0.05
+"""Seconds between two looks at whether a member that is waited for is still there."""
+FIRST = 1
+"""The priority of tasks that members wait for: before the shards of this fit or another."""
 
 
 class MemberLostError(ConnectionError):
@@ -37,9 +41,15 @@ class Answer:
     member : distributed.Actor
     method : {"call", "ask", "meet"}
     *arguments
+    home : distributed.Future, optional
+        By which the scheduler says that the member is there. What a dead worker is asked may only
+        come back after half a minute; that it is gone is known as soon as its connection drops.
     """
 
-    def __init__(self, member: Any, method: str, *arguments: Any) -> None:
+    def __init__(
+        self, member: Any, method: str, *arguments: Any, home: Future[Any] | None = None
+    ) -> None:
+        self._home = home
         self._lost: RuntimeError | None = None
         try:
             self._future = getattr(member, method)(*arguments)
@@ -47,8 +57,8 @@ class Answer:
             self._lost = error
 
     def done(self) -> bool:
-        """Tell whether the reply is there."""
-        return self._lost is not None or bool(self._future.done())
+        """Tell whether the reply is there, or won't ever be."""
+        return self._lost is not None or bool(self._future.done()) or self._is_homeless
 
     def result(self, timeout: float) -> Any:
         """Return what the function returned, or raise what it raised.
@@ -70,10 +80,26 @@ class Answer:
         try:
             if self._lost is not None:
                 raise self._lost
-            reply: Reply = self._future.result(timeout)
+            return self._replied(timeout)
         except RuntimeError as error:  # so Dask says that an actor's worker is gone
             raise MemberLostError(str(error)) from error
-        return reply
+
+    def _replied(self, timeout: float) -> Reply:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                reply: Reply = self._future.result(min(max(left, 0.0), LOST_WITHIN))
+                return reply
+            except TimeoutError:
+                if self._is_homeless:
+                    raise MemberLostError("the scheduler has lost a member's worker") from None
+                if left <= LOST_WITHIN:
+                    raise
+
+    @property
+    def _is_homeless(self) -> bool:
+        return self._home is not None and self._home.status not in ("pending", "finished")
 
 
 class Gang:
@@ -100,6 +126,7 @@ class Gang:
                 workers=[worker.address],
                 allow_other_workers=False,
                 key=self.name(number),
+                priority=FIRST,
             )
             for number, worker in enumerate(workers)
         ]
@@ -182,6 +209,7 @@ class Gang:
             key=f"flowml-{task.__name__}-{unique_token()}",
             workers=[self.workers[number].address],
             allow_other_workers=False,
+            priority=FIRST,
         )
 
     def drop(self, fit: str) -> None:
@@ -204,15 +232,18 @@ class Gang:
 
     def call(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
         """Have one member run a function on its own thread."""
-        return Answer(self.members[number], "call", function, *arguments)
+        return self._answer(number, "call", function, *arguments)
 
     def ask(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
         """Have one member run a short function at once."""
-        return Answer(self.members[number], "ask", function, *arguments)
+        return self._answer(number, "ask", function, *arguments)
 
     def meet(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
         """Have one member run a coroutine function, which may wait, beside its thread."""
-        return Answer(self.members[number], "meet", function, *arguments)
+        return self._answer(number, "meet", function, *arguments)
+
+    def _answer(self, number: int, method: str, *arguments: Any) -> Answer:
+        return Answer(self.members[number], method, *arguments, home=self._futures[number])
 
     def silent(self, within: float) -> set[str]:
         """Return the addresses of the workers whose members don't answer within some seconds.
