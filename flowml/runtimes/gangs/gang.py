@@ -19,6 +19,8 @@ DISSOLVED_WITHIN = 0.5
 """Seconds."""
 BETWEEN_LOOKS = 0.002
 """Seconds between two looks whether tasks are done."""
+ENDED_WITHIN = 10.0
+"""Seconds in which a worker that is there runs a short task, however busy the machine is."""
 LOST_WITHIN = 0.05
 """Seconds between two looks at whether a member that is waited for is still there."""
 FIRST = 1
@@ -281,7 +283,7 @@ class Gang:
         there = {worker.address for worker in cluster_workers(self.client)}
         tasks = [self._submit(n, end) for n in dropped if self.workers[n].address in there]
         with suppress(TimeoutError):
-            wait(tasks, timeout=DISSOLVED_WITHIN)
+            wait(tasks, timeout=ENDED_WITHIN)
         forget(self.client, tasks)
 
     def name(self, number: int) -> str:
