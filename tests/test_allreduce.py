@@ -28,13 +28,13 @@ from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from flowml.losses.logistic import LogisticLoss
-from flowml.runtimes.allreduce.rank import LEASE, run
+from flowml.runtimes.allreduce.rank import LEASE, RING, run
 from flowml.runtimes.allreduce.ranks import Ranks
-from flowml.runtimes.allreduce.ring import RingError
+from flowml.runtimes.allreduce.ring import Ring, RingError
 from flowml.runtimes.allreduce.runtime import AllreduceRuntime
 from flowml.runtimes.cluster.workers import cluster_workers
 from flowml.runtimes.gangs.gang import MemberLostError
-from flowml.runtimes.gangs.member import present
+from flowml.runtimes.gangs.member import Member, present
 from flowml.runtimes.placement import place
 from flowml.runtimes.shard import Leaf, Shard
 from flowml.testing import Faults
@@ -195,6 +195,22 @@ def on_ranks(client: Client, dataset: Dataset, sum_above: int, fold: Fold, ask: 
     placement = place(dataset, workers, True)
     with closing(AllreduceRuntime(dataset, placement, client, workers, None, sum_above)) as runtime:
         return runtime.one_pass(fold, ask)
+
+
+def test_payloads_of_any_length_are_gathered(client: Client) -> None:
+    sizes = [0, 10, 4_088, 4_089, 5, 300_000, 300_001, 7]
+    ranks = Ranks(client, cluster_workers(client))
+    try:
+        wanted = [[bytes([rank]) * size * (rank + 1) for rank in range(2)] for size in sizes]
+        for answer in ranks.call_all(gather_in_turn, sizes):
+            assert answer.result(30) == wanted
+    finally:
+        ranks.close()
+
+
+def gather_in_turn(member: Member, sizes: list[int]) -> list[list[bytes]]:
+    ring: Ring = member.notes[RING]
+    return [ring.gather(bytes([ring.rank]) * size * (ring.rank + 1)) for size in sizes]
 
 
 # What ranks must agree on.

@@ -114,6 +114,7 @@ def run(
         What wasn't told before.
     """
     ring: Ring = member.notes[RING]
+    ring.narrow()
     diary = member.notes[fit] = Diary(align(state), (digest((solver, state)), member.kinds[fit]))
     one_pass = partial(_one_pass, ring, member.crews[fit], diary, sum_above)
     try:

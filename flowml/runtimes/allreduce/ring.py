@@ -2,6 +2,7 @@
 
 import time
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,23 +57,34 @@ class Ring:
         """Return every rank's payload, in the order of the ranks.
 
         A slot for each rank, of which each fills its own, so that a sum of bytes is all of them.
-        Where one doesn't fit, all see how long it is, widen their slots and do it again; slots
-        that are too wide are half as wide the next time.
+        Where one doesn't fit, all see how long each is, and exchange just that; the next time slots
+        are wide enough. Those that are too wide are half as wide the next time.
         """
-        while True:
-            slots = np.zeros((self.size, self._slot), np.uint8)
-            own = slots[self.rank]
-            own[:LENGTH_BYTES] = np.frombuffer(len(payload).to_bytes(LENGTH_BYTES), np.uint8)
-            if LENGTH_BYTES + len(payload) <= self._slot:
-                own[LENGTH_BYTES : LENGTH_BYTES + len(payload)] = np.frombuffer(payload, np.uint8)
-            slots = self.total(slots.reshape(-1)).reshape(slots.shape)
-            lengths = [int.from_bytes(slot[:LENGTH_BYTES].tobytes()) for slot in slots]
-            needed = slot_for(max(lengths))
-            if needed <= self._slot:
-                self._slot = max(needed, self._slot // 2)
-                ends = [LENGTH_BYTES + length for length in lengths]
-                return [s[LENGTH_BYTES:end].tobytes() for s, end in zip(slots, ends, strict=True)]
-            self._slot = needed
+        slots = np.zeros((self.size, self._slot), np.uint8)
+        own = slots[self.rank]
+        own[:LENGTH_BYTES] = np.frombuffer(len(payload).to_bytes(LENGTH_BYTES), np.uint8)
+        if LENGTH_BYTES + len(payload) <= self._slot:
+            own[LENGTH_BYTES : LENGTH_BYTES + len(payload)] = np.frombuffer(payload, np.uint8)
+        slots = self.total(slots.reshape(-1)).reshape(slots.shape)
+        lengths = [int.from_bytes(slot[:LENGTH_BYTES].tobytes()) for slot in slots]
+        needed, had = slot_for(max(lengths)), self._slot
+        self._slot = max(needed, had // 2)
+        if needed > had:
+            return self._joined(payload, lengths)
+        ends = [LENGTH_BYTES + length for length in lengths]
+        return [s[LENGTH_BYTES:end].tobytes() for s, end in zip(slots, ends, strict=True)]
+
+    def narrow(self) -> None:
+        """Forget how long payloads were, as all ranks have to: others are to come."""
+        self._slot = FIRST_SLOT
+
+    def _joined(self, payload: bytes, lengths: Sequence[int]) -> list[bytes]:
+        """Return every rank's payload, where all know how long they are."""
+        ends = np.cumsum(lengths)
+        joined = np.zeros(ends[-1], np.uint8)
+        own = slice(ends[self.rank] - len(payload), ends[self.rank])
+        joined[own] = np.frombuffer(payload, np.uint8)
+        return [part.tobytes() for part in np.split(self.total(joined), ends[:-1])]
 
     def total(self, array: Array) -> Array:
         """Return the sum of the ranks' arrays, with the same bits on each."""
