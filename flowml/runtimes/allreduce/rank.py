@@ -94,7 +94,7 @@ async def stop_tracker(member: Member) -> None:
 
 def run(
     member: Member, fit: str, solver: Solver, state: State, sum_above: int = SUM_ABOVE
-) -> Advance:
+) -> Advance | None:
     """Run the loop until the solver is done, or until all have been told to stop.
 
     Parameters
@@ -110,8 +110,8 @@ def run(
 
     Returns
     -------
-    advance : Advance
-        What wasn't told before.
+    advance : Advance or None
+        What wasn't told before; None from all ranks but the first, as they have the same state.
     """
     ring: Ring = member.notes[RING]
     ring.narrow()
@@ -128,7 +128,7 @@ def run(
         raise
     finally:
         del member.notes[fit]
-    return diary.tell()
+    return diary.tell() if ring.rank == 0 else None
 
 
 def tell(member: Member, fit: str) -> Advance | None:
