@@ -15,10 +15,10 @@ from flowml.runtimes.placement import Worker
 
 STARTED_WITHIN = 60
 """Seconds."""
-DISSOLVED_WITHIN = 0.5
-"""Seconds."""
 BETWEEN_LOOKS = 0.002
 """Seconds between two looks whether tasks are done."""
+DISSOLVED_WITHIN = 2.0
+"""Seconds that a member may take to dissolve; those whose workers are gone aren't waited for."""
 ENDED_WITHIN = 10.0
 """Seconds in which a worker that is there runs a short task, however busy the machine is."""
 LOST_WITHIN = 0.05
