@@ -153,13 +153,13 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_
 
 
 def test_rows_that_a_worker_reads_late_are_read_by_others(client: Client) -> None:
-    """The slow one takes three seconds for a part."""
+    """The slow one takes a second and a half for a part."""
     rows = make_rows(6_000, FEATURES)
     slow = max(client.scheduler_info()["workers"])
     incidents: list[str] = []
     X = da.concatenate(
         [
-            da.from_delayed(delayed(slowly)(part, slow, 3.0), part.shape, part.dtype)
+            da.from_delayed(delayed(slowly)(part, slow, 1.5), part.shape, part.dtype)
             for part in np.split(rows, 15)
         ]
     )

@@ -1,6 +1,7 @@
 """Passes over coded columns: the gradient without those who are late, paused or gone."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -293,3 +294,25 @@ def test_too_few_columns_are_refused(faults: Faults) -> None:
         pytest.raises(ValueError, match=r'4 workers and 3 columns: use straggler="backup"'),
     ):
         fit(client, LogisticRegression(solver="lbfgs"), (X[:, :3], y))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "told"), [("add_worker", r"5 workers$"), ("retire", "gone: its columns are decoded")]
+)
+def test_workers_that_come_and_leave(faults: Faults, change: str, told: str) -> None:
+    """Columns are made anew for more workers, and decoded for one less."""
+    data = rows()
+    model = LogisticRegression(solver="fista", l1_ratio=1.0, C=0.01, tol=1e-8)
+    expected = model.fit(*data).coef_
+    act = faults.at("pass 2", getattr(faults, change))
+
+    def strike(event: Any) -> None:
+        act(event)
+        time.sleep(0.1)
+
+    with Client(faults.cluster) as client:
+        incidents = fit(client, model, data, strike)
+    assert act.happened
+    assert any(re.search(told, what) for what in incidents)
+    np.testing.assert_allclose(model.coef_, expected, rtol=1e-7, atol=1e-9)

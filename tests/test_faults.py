@@ -107,7 +107,7 @@ def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("runtime", [*quick, *rest])
 
 
-def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
+def fit(client: Client, runtime: str, model: str, strike: Any, straggler: str = "auto") -> str:
     """Fit through a fault, hold the result against the undisturbed one, return the incidents."""
     one = MODELS[model]
     incidents: list[str] = []
@@ -116,7 +116,8 @@ def fit(client: Client, runtime: str, model: str, strike: Any) -> str:
         if isinstance(event, Incident):
             incidents.append(event.what)
 
-    with flowml.config_context(client=client, runtime=runtime, callbacks=[strike, watch]):
+    settings = {"runtime": runtime, "straggler": straggler}
+    with flowml.config_context(client=client, callbacks=[strike, watch], **settings):
         fitted = one.make().fit(*one.rows())
     assert strike.happened
     np.testing.assert_array_equal(getattr(fitted, one.learned), undisturbed(model))
@@ -215,7 +216,7 @@ def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runti
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
-@on("dataflow", "allreduce", slow=("parameter_server",))
+@on("dataflow", "allreduce", "coded", slow=("parameter_server",))
 def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.add_worker, wait=True)
@@ -223,18 +224,27 @@ def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
         assert re.search(r"came.*: [1-9]\d* of 24 leaves of the data move", said)
 
 
-@pytest.mark.parametrize("change", [pytest.param("add_worker", marks=pytest.mark.slow), "retire"])
-def test_a_coded_fit_goes_on_with_the_workers_it_has(faults: Faults, change: str) -> None:
-    """Who comes gets no part of it; who is to be retired stays for it, as Dask's actors have it."""
-    with Client(faults.cluster) as client:
-        fit(client, "coded", "many leaves", faults.at("pass 2", getattr(faults, change)))
-
-
-@on("dataflow", "parameter_server", slow=("allreduce",))
+@on("dataflow", "parameter_server", "coded", slow=("allreduce",))
 def test_a_worker_that_is_retired(faults: Faults, runtime: str) -> None:
+    known = set(faults.workers)
     with Client(faults.cluster) as client:
         strike = faults.at("pass 2", faults.retire)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
+    assert len(known & set(faults.workers)) == WORKERS - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("add_worker", "came: 24 of 24 leaves"), ("retire", "gone: others do its parts")],
+)
+def test_a_code_for_a_number_of_workers(faults: Faults, change: str, told: str) -> None:
+    """It begins anew with who comes, and does without who leaves."""
+    act = getattr(faults, change)
+    named = {"wait": True} if change == "add_worker" else {}
+    with Client(faults.cluster) as client:
+        strike = faults.at("pass 2", act, **named)
+        assert told in fit(client, "coded", "slow", strike, straggler="backup")
 
 
 @on("dataflow", slow=("allreduce", "coded", "parameter_server"))

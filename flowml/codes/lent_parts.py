@@ -1,6 +1,6 @@
 """Lent parts: some workers do parts of others, which they hold anyway."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,3 +67,42 @@ class LentParts:
         """Wait for all but those whose part is a measure only."""
         slowest: Array = times[:, np.unique(self.homes)].max(axis=1)
         return slowest
+
+
+def rehomed(homes: Sequence[int], slowness: Mapping[int, float]) -> tuple[int, ...]:
+    """Return new homes of the parts, so that all workers are done with them at about one time.
+
+    As few parts as it takes go from those who would be done last to those who would be first.
+
+    Parameters
+    ----------
+    homes : sequence of int
+        For each part the worker that does it.
+    slowness : mapping of int to float
+        What a part takes each worker, in any unit; who isn't in it keeps none.
+
+    Examples
+    --------
+    >>> rehomed([0, 0, 0, 1, 1, 1], slowness={0: 1.0, 2: 1.0, 3: 2.0})
+    (0, 0, 0, 2, 2, 3)
+    """
+    found = list(homes)
+    counts = {worker: found.count(worker) for worker in slowness}
+
+    def end(worker: int, more: int) -> float:
+        return (counts[worker] + more) * slowness[worker]
+
+    def move(part: int) -> None:
+        before, found[part] = found[part], min(slowness, key=lambda worker: end(worker, 1))
+        counts[found[part]] += 1
+        if before in counts:
+            counts[before] -= 1
+
+    for part, home in enumerate(homes):
+        if home not in slowness:
+            move(part)
+    while True:
+        last = max(slowness, key=lambda worker: end(worker, 0))
+        if min(end(worker, 1) for worker in slowness) >= end(last, 0):
+            return tuple(found)
+        move(max(part for part, home in enumerate(found) if home == last))

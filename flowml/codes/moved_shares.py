@@ -78,8 +78,8 @@ class MovedShares:
 
     @cached_property
     def _assignment(self) -> Assignment:
-        plain, homes = self._plain, self._homes
-        parts = shares_of(homes.tolist(), plain.parts)
+        plain, homes = self._plain, self.homes
+        parts = shares_of(homes, plain.parts)
         held = zip(plain.parts, plain.backups, parts, strict=True)
         backed = np.isfinite(self.patience)
         backups = tuple(
@@ -89,7 +89,7 @@ class MovedShares:
         return Assignment(parts, backups=backups)
 
     @cached_property
-    def _homes(self) -> Array:
+    def homes(self) -> tuple[int, ...]:
         """For each part the worker that does it."""
         homes, second = np.empty((2, self.n_parts), dtype=np.intp)
         for worker in range(self.n_workers):
@@ -103,7 +103,7 @@ class MovedShares:
             able = np.flatnonzero((homes == last) & ~moved)
             then = finish[second[able]] + slowness[second[able]]
             if not len(able) or then.min() >= finish[last]:
-                return homes
+                return tuple(homes.tolist())
             part = able[::-1][int(then[::-1].argmin())]
             finish[last] -= slowness[last]
             finish[second[part]] += slowness[second[part]]
@@ -117,7 +117,7 @@ class MovedShares:
 
     def wait(self, times: Array) -> Array:
         """Wait for all but those whose part is a measure only, or for their backups."""
-        waited = np.isin(np.arange(self.n_workers), self._homes)
+        waited = np.isin(np.arange(self.n_workers), self.homes)
         own = times[:, waited]
         if not np.isfinite(self.patience) or own.shape[1] < 2:
             slowest: Array = own.max(axis=1)

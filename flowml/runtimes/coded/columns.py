@@ -168,6 +168,30 @@ class CodedColumns:
         self._seats = Seats(self._gang, self._fit)
         self._known_lost: set[int] = set()
 
+    @property
+    def workers(self) -> list[Worker]:
+        """Those of the members that aren't lost."""
+        pairs = enumerate(self._encoded.workers)
+        return [worker for seat, worker in pairs if seat not in self._seats.lost]
+
+    def could_seat(self, n_workers: int) -> bool:
+        """Tell whether there is a code for so many workers."""
+        code = self._encoded.code
+        try:
+            code_for(n_workers, code.n_features, code.s)
+        except ValueError:
+            return False
+        return True
+
+    def part_with(self, workers: Sequence[Worker]) -> None:
+        """Let members go; the others decode their columns, or miss them if they are too many."""
+        for worker in workers:
+            seat = self._encoded.workers.index(worker)
+            self._gang.ask(seat, get_up, self._fit)
+            self._seats.lose(seat)
+            self._encoded.shards[seat].release()
+            self._gang.dismiss(seat)
+
     def open(self) -> list[str]:
         """Give the members their columns; tell what that takes.
 

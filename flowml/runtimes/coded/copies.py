@@ -88,6 +88,11 @@ class Copies:
     def _client(self) -> Client:
         return self._gang.client
 
+    def admit(self) -> None:
+        """Make room for another member of the gang."""
+        self.held.append(set())
+        self._transports.append([])
+
     def read(self, wanted: Mapping[int, Iterable[int]]) -> None:
         """Send for the first parts of all members.
 

@@ -1,7 +1,8 @@
 """Passes that don't wait for stragglers: shares overlap by a code, and what came is decoded."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from distributed import Client
@@ -19,8 +20,10 @@ from flowml.runtimes.coded.coded_pass import Came, UndecodableError
 from flowml.runtimes.coded.columns import CodedColumns, code_for
 from flowml.runtimes.coded.stragglers import AUTO, DIRECTIONAL, ESTIMATES, LINEAR, Handling
 from flowml.runtimes.coded.table import Table, has_room_for_copies
+from flowml.runtimes.elastic.leaving import Watch
+from flowml.runtimes.elastic.lookout import in_words
 from flowml.runtimes.gangs.gang import LOST
-from flowml.runtimes.placement import Placement
+from flowml.runtimes.placement import Placement, Worker
 from flowml.runtimes.runtime import Advance, NonFiniteError, Turn
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.solver import Solver, State
@@ -55,6 +58,8 @@ class CodedRuntime:
         self._client, self._pool, self._handling = client, pool, handling
         self._table: Table | None = None
         self._columns: CodedColumns | None = None
+        self._watch = Watch(client, dataset)
+        self._there: set[Worker] = set()
         self._news: list[str] = []
         self.seconds_decoding = 0.0
         self.seconds_in_passes = 0.0
@@ -79,6 +84,7 @@ class CodedRuntime:
         takes_missing = getattr(solver, "takes_missing", never)
         while not solver.done(state):
             started = time.perf_counter()
+            self._look()
             if by_columns:
                 gaps = takes_missing(state)
                 came = self._pass_by_columns(solver.fold, solver.ask(state), gaps)
@@ -104,6 +110,32 @@ class CodedRuntime:
         columns, self._columns = self._columns, None
         if columns is not None:
             columns.clear(self._pool)
+        with suppress(*LOST):
+            self._watch.see_off()
+
+    def _look(self) -> None:
+        """Have workers that came take part, and those leave that were asked to."""
+        group = self._table or self._columns
+        if group is None:
+            return
+        with suppress(*LOST):  # the passes notice who is gone
+            staying = self._watch.staying(group.workers) or group.workers
+            news, self._there = set(staying) - self._there, self._there | set(staying)
+            if news or not set(group.workers) <= set(staying):
+                self._regroup(group, staying, len(news))
+            if self._table is None or self._table.is_settled:
+                self._watch.see_off()
+
+    def _regroup(self, group: Table | CodedColumns, staying: Sequence[Worker], n_news: int) -> None:
+        """Go on with other workers: with the rows that move, or all of them brought anew."""
+        if isinstance(group, Table) and group.has_seats_for(n_news):
+            self._news += group.regroup(staying)
+        elif n_news and group.could_seat(len(staying)):
+            n_leaves = len(self.placement.leaves)
+            self._news += in_words(group.workers, staying, n_leaves, n_leaves)
+            self.close()
+        else:
+            group.part_with([worker for worker in group.workers if worker not in staying])
 
     def _is_linear(self, solver: Solver) -> bool:
         """Tell whether the parts' summaries are added up as vectors, for this solver."""
@@ -203,13 +235,10 @@ class CodedRuntime:
 
     def _set(self) -> Table:
         """Bring the rows to the members."""
+        workers = cluster_workers(self._client)
+        self._there |= set(workers)
         self._table = table = Table(
-            self.dataset,
-            self.placement,
-            self._client,
-            cluster_workers(self._client),
-            self._pool,
-            self._handling,
+            self.dataset, self.placement, self._client, workers, self._pool, self._handling
         )
         self._news += table.open()
         return table

@@ -71,6 +71,10 @@ class Seats:
         """Count the seats, the lost ones too."""
         return len(self._owed)
 
+    def admit(self) -> None:
+        """Add a seat for another member of the gang."""
+        self._owed.append([])
+
     def present(self, round_number: int) -> list[int]:
         """Return the seats that aren't lost, and don't owe too much of earlier rounds."""
         return [

@@ -13,7 +13,7 @@ from flowml.codes.code import Code
 from flowml.codes.cyclic_repetition import CyclicRepetition
 from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.codes.ignore_slowest import IgnoreSlowest
-from flowml.codes.moved_shares import MovedShares
+from flowml.codes.moved_shares import MovedShares, comparable
 from flowml.codes.stochastic_gradient import StochasticGradientCoding
 from flowml.codes.uncoded import Uncoded
 from flowml.kernels.rows import Array
@@ -145,6 +145,12 @@ class Watch:
         share = self.n_parts / self.n_seats
         times = np.where(gone, GONE * usual, np.maximum(seconds, SHORTEST)) * share
         self.rows.append((times, gave_up & ~gone))
+
+    def slowness(self) -> list[float]:
+        """Return what a part takes each seat, as a multiple of what it usually takes, rounded."""
+        if not self.rows:
+            return [1.0] * self.n_seats
+        return list(comparable(np.median([seconds for seconds, _ in self.rows], axis=0)))
 
     def next(self, now: Code) -> Choice:
         """Return what to do next, from what is done now.

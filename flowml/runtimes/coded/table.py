@@ -10,7 +10,7 @@ from distributed import Client
 
 from flowml.codes.code import Assignment, Code, runs
 from flowml.codes.directional_derivative import DirectionalDerivativeCode
-from flowml.codes.lent_parts import LentParts
+from flowml.codes.lent_parts import LentParts, rehomed
 from flowml.codes.moved_shares import MovedShares
 from flowml.codes.uncoded import Uncoded
 from flowml.data.dataset import Dataset
@@ -40,6 +40,7 @@ from flowml.runtimes.coded.stragglers import (
     first_code,
     rules_of,
 )
+from flowml.runtimes.elastic.lookout import in_words
 from flowml.runtimes.gangs.gang import LOST, Gang
 from flowml.runtimes.placement import Placement, Worker, room_of
 
@@ -81,9 +82,11 @@ class Table:
         self._code = first_code(handling, n_seats, weights_of(dataset, placement, parts))
         self._assignment = self._code.assignment()
         self._next: Code | None = None
+        self._leaving: set[int] = set()
+        self._with_copies = has_room_for_copies(dataset, workers)
         self._watch: Watch | None = None
         if handling.straggler == AUTO and 1 < n_seats <= n_leaves:
-            self._watch = Watch(n_seats, len(parts), has_room_for_copies(dataset, workers))
+            self._watch = Watch(n_seats, len(parts), self._with_copies)
         self._fit = unique_token()
         self._round = 0
         self._usual = float("inf")
@@ -136,14 +139,80 @@ class Table:
         """Go over to another code, once the rows that it takes have come; tell of it."""
         if self._next is None:
             return []
-        wanted = self._holdings(self._next.assignment())
+        wanted = self._needed(self._next)
         self._copies.look()
         if not self._copies.are_there(wanted):
             self._copies.bring(wanted)  # again, where a worker was lost
             return []
-        self._code, self._next = self._next, None
-        self._assignment = self._code.assignment()
+        self._work_under(self._next)
+        self._next = None
+        leaving, self._leaving = sorted(self._leaving - self._seats.lost), set()
+        self._known_lost.update(leaving)
+        self.part_with([self._gang.workers[seat] for seat in leaving])
         return [f"from here on: {self._code.name}"]
+
+    def has_seats_for(self, n_workers: int) -> bool:
+        """Tell whether more can come, or leave: if the code isn't made for a number of them."""
+        enough = len(self._seats) + n_workers <= len(self._copies.parts)
+        return enough and self._handling.straggler in (AUTO, "none")
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those of the members that aren't lost, nor to leave."""
+        away = self._seats.lost | self._leaving
+        return [one for seat, one in enumerate(self._gang.workers) if seat not in away]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no member is still to leave."""
+        return not self._leaving
+
+    def could_seat(self, n_workers: int) -> bool:
+        """Tell whether more of so many workers would take part, if all began anew."""
+        n_leaves = sum(map(len, self._copies.parts))
+        n_seats = count_seats(self._handling, n_workers, n_leaves)
+        n_parts = count_parts(self._handling, n_seats, n_leaves)
+        try:
+            first_code(self._handling, n_seats, [1.0] * n_parts)
+        except ValueError:
+            return False
+        return n_seats > len(self.workers)
+
+    def part_with(self, workers: Sequence[Worker]) -> None:
+        """Let members go, whose parts others do."""
+        for worker in workers:
+            seat = self._gang.workers.index(worker)
+            self._gang.ask(seat, get_up, self._fit)
+            self._seats.lose(seat)
+            self._copies.lose(seat)
+            self._gang.dismiss(seat)
+
+    def regroup(self, staying: Sequence[Worker]) -> tuple[str, ...]:
+        """Have workers that came do parts of others, and those that leave give theirs away.
+
+        Passes go on as they were until the rows have moved.
+        """
+        before, homes = self.workers, self._homes()
+        slowness = self._watch.slowness() if self._watch is not None else [1.0] * len(self._seats)
+        for worker in staying:
+            if worker not in before:
+                self._admit(worker)
+        slowness += [1.0] * (len(self._seats) - len(slowness))
+        there = set(staying)
+        self._leaving |= {
+            seat
+            for seat, worker in enumerate(self._gang.workers)
+            if seat not in self._seats.lost and worker not in there
+        }
+        away = self._leaving | self._seats.lost
+        paces = {seat: pace for seat, pace in enumerate(slowness) if seat not in away}
+        after = LentParts(len(self._seats), rehomed(homes, paces))
+        self._work_under(LentParts(len(self._seats), homes))
+        self._next = after
+        self._copies.bring(self._needed(after))
+        parts = self._copies.parts
+        moving = [len(parts[part]) for part, home in enumerate(homes) if home != after.homes[part]]
+        return in_words(before, staying, sum(moving), sum(map(len, parts)))
 
     def run(self, fold: Fold, ask: Ask, linear: bool) -> Came:
         """Make a pass.
@@ -190,10 +259,35 @@ class Table:
             self._gang.ask_all(get_up, self._fit)
         whole = bool(self._gang.members) and self._seats.settle(SETTLED_WITHIN)
         self._copies.close()
-        if pool is not None and whole:
+        same = self._gang.workers == self._kind[-1]
+        if pool is not None and whole and same:
             pool.give_back(self._kind, self._gang)
         else:
             self._gang.close()
+
+    def _work_under(self, code: Code) -> None:
+        self._code, self._assignment = code, code.assignment()
+
+    def _homes(self) -> tuple[int, ...]:
+        """Return the seat that does each part."""
+        if isinstance(self._code, Uncoded | LentParts | MovedShares):
+            return self._code.homes
+        shares = dealt(self._assignment.parts, len(self._copies.parts))
+        homes = {part: seat for seat, parts in enumerate(shares) for part in parts}
+        return tuple(homes[part] for part in sorted(homes))
+
+    def _admit(self, worker: Worker) -> None:
+        """Seat another member, unless its worker is gone again."""
+        with suppress(*LOST):
+            number = self._gang.admit(worker)
+            self._seats.admit()
+            self._copies.admit()
+            try:
+                self._gang.ask(number, sit_down, self._fit).result(SEATED_WITHIN)
+            except LOST:
+                self._seats.lose(number)
+        if self._watch is not None:
+            self._watch = Watch(len(self._seats), len(self._copies.parts), self._with_copies)
 
     def _question(self, fold: Fold, ask: Ask) -> Question:
         self._round += 1
@@ -205,6 +299,14 @@ class Table:
         pairs = enumerate(zip(assignment.parts, backups, strict=True))
         lost = self._seats.lost
         return {seat: (*first, *second) for seat, (first, second) in pairs if seat not in lost}
+
+    def _needed(self, code: Code) -> dict[int, tuple[int, ...]]:
+        """Return the parts that members must hold to work under a code, without mere measures."""
+        if not isinstance(code, LentParts):
+            return self._holdings(code.assignment())
+        homes = enumerate(code.homes)
+        pairs = [(home, part) for part, home in homes if home not in self._seats.lost]
+        return {seat: tuple(p for s, p in pairs if s == seat) for seat, _ in pairs}
 
     def _bring(self, code: Code) -> str:
         """Send for what a code takes, and say how much that is."""
@@ -235,11 +337,8 @@ class Table:
                     f"({self._copies.nbytes(some) / 1e6:.1f} MB of rows)"
                 )
         if self._watch is not None and isinstance(self._code, Uncoded | LentParts):
-            homes = self._code.homes
-            self._code = LentParts(
-                len(self._seats), tuple(lent.get(p, h) for p, h in enumerate(homes))
-            )
-            self._assignment = self._code.assignment()
+            homes = tuple(lent.get(part, home) for part, home in enumerate(self._code.homes))
+            self._work_under(LentParts(len(self._seats), homes))
         return news
 
     def _tell_lost(self) -> list[str]:

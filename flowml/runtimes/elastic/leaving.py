@@ -64,7 +64,25 @@ class Watch:
         Raises
         ------
         MemberLostError
-            If the scheduler knows one of these no more.
+            If the scheduler knows one of the workers no more.
+        """
+        staying = self.staying(known)
+        if staying is None:
+            return None
+        after = rehouse(placement, self._dataset.parts, staying)
+        if after is placement and set(known) <= set(staying):
+            return None  # nobody leaves, and a move would help nobody
+        return Change(staying, after)
+
+    def staying(self, known: Sequence[Worker]) -> list[Worker] | None:
+        """Return the workers that are there and not to leave, if it is time to look.
+
+        None where there would be none.
+
+        Raises
+        ------
+        MemberLostError
+            If the scheduler knows one of the known no more.
         """
         if time.monotonic() < self._next:
             return None
@@ -78,11 +96,8 @@ class Watch:
         staying = [worker for worker in there if worker.address not in leaving]
         if not staying:
             return None
-        after = rehouse(placement, self._dataset.parts, staying)
-        if after is placement and set(known) <= set(staying):
-            return None  # nobody leaves, and a move would help nobody
         self._leaving = leaving
-        return Change(staying, after)
+        return staying
 
     def see_off(self) -> None:
         """Retire the workers that have been asked to leave, once nobody needs them."""

@@ -119,21 +119,10 @@ class Gang:
         self.client = client
         self.workers = tuple(workers)
         self.token = unique_token()
-        self._futures: list[Future[Any]] = [
-            client.submit(
-                Member,
-                self.name(number),
-                worker.n_threads,
-                actor=True,
-                workers=[worker.address],
-                allow_other_workers=False,
-                key=self.name(number),
-                priority=FIRST,
-            )
-            for number, worker in enumerate(workers)
-        ]
+        self._futures = [self._send_for(number) for number in range(len(workers))]
         self.members: list[Any] = []
         self._stays: list[Future[Any]] = []
+        self._dismissed: set[int] = set()
 
     def gather(self) -> Self:
         """Wait until all members are there, unless they are already; return itself.
@@ -144,16 +133,34 @@ class Gang:
             If a worker goes meanwhile.
         """
         if not self.members:
-            try:
-                wait_on(self.client, self.workers, self._futures)
-                self.members = [future.result(STARTED_WITHIN) for future in self._futures]
-                self._stays = [self._submit(number, stay) for number in range(len(self.workers))]
-            except BaseException as error:
-                forget(self.client, self._futures)
-                if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
-                    raise MemberLostError(str(error)) from error
-                raise
+            self._await(range(len(self.workers)))
         return self
+
+    def admit(self, worker: Worker) -> int:
+        """Take in another member; return its number.
+
+        Raises
+        ------
+        MemberLostError
+            If its worker goes meanwhile.
+        """
+        number = len(self.workers)
+        self.workers = (*self.workers, worker)
+        self._futures.append(self._send_for(number))
+        try:
+            self._await([number])
+        except BaseException:
+            self.workers = self.workers[:number]
+            del self._futures[number:]
+            raise
+        return number
+
+    def dismiss(self, number: int) -> None:
+        """Let a member go, whose worker is to leave; the others keep their numbers."""
+        with suppress(*LOST):
+            self.ask(number, Member.dissolve).result(DISSOLVED_WITHIN)
+        self._dismissed.add(number)
+        self.client.cancel([self._futures[number], self._stays[number]])
 
     def adopt(self, fit: str, shards: Mapping[str, Sequence[Future[Any]]]) -> None:
         """Hand shards over to the members of their workers, where tasks bring them.
@@ -202,6 +209,33 @@ class Gang:
             for task in tasks:
                 task.release()
 
+    def _send_for(self, number: int) -> Future[Any]:
+        worker, name = self.workers[number], self.name(number)
+        return self.client.submit(
+            Member,
+            name,
+            worker.n_threads,
+            actor=True,
+            workers=[worker.address],
+            allow_other_workers=False,
+            key=name,
+            priority=FIRST,
+        )
+
+    def _await(self, numbers: Sequence[int]) -> None:
+        """Wait for members that were sent for."""
+        workers = [self.workers[number] for number in numbers]
+        futures = [self._futures[number] for number in numbers]
+        try:
+            wait_on(self.client, workers, futures)
+            self.members += [future.result(STARTED_WITHIN) for future in futures]
+            self._stays += [self._submit(number, stay) for number in numbers]
+        except BaseException as error:
+            forget(self.client, futures)
+            if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
+                raise MemberLostError(str(error)) from error
+            raise
+
     def _submit(self, number: int, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a member's worker run a task, which is given the member's name."""
         return self.client.submit(
@@ -230,7 +264,8 @@ class Gang:
 
     def ask_all(self, function: Callable[..., Any], *arguments: Any) -> list[Answer]:
         """Have every member run a short function at once."""
-        return [self.ask(number, function, *arguments) for number in range(len(self.members))]
+        numbers = [n for n in range(len(self.members)) if n not in self._dismissed]
+        return [self.ask(number, function, *arguments) for number in numbers]
 
     def call(self, number: int, function: Callable[..., Any], *arguments: Any) -> Answer:
         """Have one member run a function on its own thread."""
@@ -277,7 +312,8 @@ class Gang:
 
     def _end_dropped(self) -> None:
         """Have tasks dissolve the members that Dask has dropped while their workers are there."""
-        dropped = [n for n, member in enumerate(self._futures) if member.cancelled()]
+        cancelled = {n for n, member in enumerate(self._futures) if member.cancelled()}
+        dropped = sorted(cancelled - self._dismissed)
         if not dropped or self.client.status != "running":
             return
         there = {worker.address for worker in cluster_workers(self.client)}
