@@ -94,6 +94,14 @@ def test_who_was_retired_stays_away(faults: Faults) -> None:
     assert len(set(faults.workers) - known) == 1
 
 
+def test_each_worker_can_be_replaced_at_once(faults: Faults) -> None:
+    """Dask gives a new worker the name of one that was retired, whose nanny it may still have."""
+    for worker in list(faults.workers):
+        faults.retire(worker)
+        faults.add_worker(wait=True)
+    assert len(faults.workers) == WORKERS
+
+
 def note_reading(chunk: Any, log: Path) -> Any:
     """Write a line to a file wherever a chunk is read."""
     with log.open("a") as file:

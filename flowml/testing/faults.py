@@ -189,6 +189,7 @@ class Faults:
             Until it has come, which takes a second or so.
         """
         self._note("added a worker")
+        self._dismiss()
         before = set(self.workers)
         self.cluster.scale(len(self.cluster.worker_spec) + 1)
         deadline = time.monotonic() + COMES_WITHIN
@@ -212,6 +213,7 @@ class Faults:
                 self.retire()
             elif time.monotonic() > patience:
                 self._strike_off_idle()
+                self._dismiss()
                 self.cluster.scale(n_workers)
                 patience = deadline
             elif time.monotonic() > deadline:
@@ -266,6 +268,20 @@ class Faults:
             nanny = self.cluster.workers.get(name)
             if nanny is None or nanny.worker_address not in self.workers:
                 self.cluster.worker_spec.pop(name)
+
+    def _dismiss(self) -> None:
+        """Have Dask end the nannies of those that were struck off.
+
+        A new worker may be given the name of one, and isn't started while its nanny is there.
+        """
+        spec, nannies = self.cluster.worker_spec, self.cluster.workers
+        deadline = time.monotonic() + COMES_WITHIN
+        if set(nannies) - set(spec):
+            self.cluster.scale(len(spec))
+        while names := set(nannies) - set(spec):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the nannies of {names} didn't end in {COMES_WITHIN:g} s")
+            time.sleep(0.02)
 
     def _nanny(self, address: str) -> Any:
         nannies = self.cluster.workers.values()
