@@ -21,6 +21,7 @@ from flowml.preprocessing import StandardScaler
 from flowml.runtimes.parameter_server import server_loop
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, make_rows
+from tests.slow_iteration import SlowIteration
 
 ROWS, FEATURES = 6_000, 5
 
@@ -226,7 +227,7 @@ def test_a_killed_worker_changes_no_bit(
                 incidents.append(event)
 
         with served(client=client, callbacks=[watch]):
-            model = PowerIteration(120).fit(X)
+            model = SlowIteration(120).fit(X)
         assert not keys_left(client)
     np.testing.assert_array_equal(model.direction_, undisturbed)
     assert "parameter server broke" in incidents[0].what

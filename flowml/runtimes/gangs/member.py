@@ -3,11 +3,11 @@
 import pickle
 import time
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary, finalize
 
 from distributed import secede
 
@@ -62,9 +62,17 @@ class Member:
         self.crews: dict[str, Crew] = {}
         self.kinds: dict[str, str] = {}
         self.notes: dict[str, Any] = {}
-        self._thread = ThreadPoolExecutor(1, "flowml-member")
+        self._threads: WeakSet[ThreadPoolExecutor] = WeakSet()
+        finalize(self, _shut_down, self._threads)
+        self._thread = self.thread("flowml-member")
         self._name = name
         _MEMBERS[name] = self
+
+    def thread(self, name: str) -> ThreadPoolExecutor:
+        """Return another thread, which ends with this member, whatever else refers to it."""
+        thread = ThreadPoolExecutor(1, name)
+        self._threads.add(thread)
+        return thread
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Reply:
         """Reply with ``function(member, *arguments)``, run on its thread, one at a time."""
@@ -91,12 +99,12 @@ class Member:
         self.kinds[fit] = kind_of_rows(leaves)
 
     def dissolve(self) -> None:
-        """End its thread and the task that stays for it; what still refers to it can be gone later.
+        """End its threads and the task that stays for it; what still refers to it can go later.
 
         After an error, tracebacks keep objects until the garbage collector comes by.
         """
         _MEMBERS.pop(self._name, None)
-        self._thread.shutdown(wait=False)
+        _shut_down(self._threads)
         for fit in list(self.crews):
             drop(self, fit)
 
@@ -110,6 +118,11 @@ class Member:
             return Reply(function(self, *arguments), None)
         except Exception as error:
             return Reply(None, portable(error))
+
+
+def _shut_down(threads: Iterable[ThreadPoolExecutor]) -> None:
+    for thread in threads:
+        thread.shutdown(wait=False)
 
 
 def adopt(name: str, fit: str, shards: Sequence[Shard]) -> None:

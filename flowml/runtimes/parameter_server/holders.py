@@ -16,16 +16,17 @@ from flowml.solvers.solver import Solver, State
 
 
 class Holder:
-    """Does what it is told with a holding, on a thread of its own, and waits for nobody.
+    """Does what it is told with a holding, on a thread for that alone, and waits for nobody.
 
     Parameters
     ----------
     holding : Holding
+    thread : ThreadPoolExecutor
     """
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, thread: ThreadPoolExecutor) -> None:
         self._holding = holding
-        self._thread = ThreadPoolExecutor(1, "flowml-holder")
+        self._thread = thread
 
     async def use(self, act: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """Return what ``act(holding, *arguments)`` comes to."""
@@ -78,7 +79,8 @@ class Holders:
 def open_holding(member: Member, name: str, cut: tuple[Solver, State], n_sites: int) -> None:
     """Have this member hold columns, to which solver and state are cut."""
     solver, state = cut
-    member.notes[name] = Holder(Holding(solver, align(state), n_sites))
+    holding = Holding(solver, align(state), n_sites)
+    member.notes[name] = Holder(holding, member.thread("flowml-holder"))
 
 
 async def use_holding(member: Member, name: str, act: Callable[..., Any], *arguments: Any) -> Any:

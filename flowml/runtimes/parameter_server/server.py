@@ -47,16 +47,17 @@ class News(NamedTuple):
 
 
 class Server:
-    """Takes pushes one by one, on a thread of its own, and lets sites wait beside it.
+    """Takes pushes one by one, on a thread for that alone, and lets sites wait beside it.
 
     Parameters
     ----------
     clocks : Clocks
+    thread : ThreadPoolExecutor
     """
 
-    def __init__(self, clocks: Clocks) -> None:
+    def __init__(self, clocks: Clocks, thread: ThreadPoolExecutor) -> None:
         self._clocks = clocks
-        self._thread = ThreadPoolExecutor(1, "flowml-server")
+        self._thread = thread
         self._moved = Event()
         self._stopped = False
         self._error: Exception | None = None
@@ -160,7 +161,8 @@ def open_server(
         Members with the columns behind those.
     """
     (solver, state), holders = cut, Holders(member, name, others)
-    member.notes[name] = Server(Clocks(solver, align(state), n_sites, staleness, holders))
+    clocks = Clocks(solver, align(state), n_sites, staleness, holders)
+    member.notes[name] = Server(clocks, member.thread("flowml-server"))
 
 
 async def exchange(member: Member, name: str, site: int, push: Push | Join | None) -> Order | Word:
