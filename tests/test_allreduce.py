@@ -279,16 +279,16 @@ class Failing(PowerIteration):
 @pytest.fixture(scope="module")
 def mortals() -> Iterator[LocalCluster]:
     with LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as running:
         yield running
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) -> None:
-    """None waits for it, those that aren't beside it in the ring neither."""
+    """None waits for it, not even who isn't beside it in the ring; the tracker is at the first."""
     with Client(mortals) as client, Faults(mortals) as faults:
-        faults.settle(3)
+        faults.settle(4)
         workers = cluster_workers(client)
         ranks = Ranks(client, workers)
         try:

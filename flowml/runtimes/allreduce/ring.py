@@ -92,9 +92,16 @@ class Ring:
         return summed
 
     def close(self) -> None:
-        """Leave, in the thread that came; others that have gone before are no concern."""
-        with suppress(RingError):
+        """Leave, in the thread that came; others that have gone before are no concern.
+
+        Where the tracker is gone xgboost doesn't leave, and others would wait for this rank. It
+        does so as it joins a ring of one.
+        """
+        try:
             self._checked(self._collective.finalize)
+        except RingError:
+            self._collective.init()
+            self._collective.finalize()
 
     def _checked(self, function: Any, *arguments: Any, **named: Any) -> Any:
         try:
