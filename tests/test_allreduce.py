@@ -1,7 +1,10 @@
 """The loop on the workers over a collective: the same bits as a graph for each pass."""
 
+import asyncio
 import gc
 import logging
+import select
+import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +31,7 @@ from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from flowml.losses.logistic import LogisticLoss
-from flowml.runtimes.allreduce.rank import LEASE, RING, run
+from flowml.runtimes.allreduce.rank import LEASE, RING, break_off, run
 from flowml.runtimes.allreduce.ranks import Ranks
 from flowml.runtimes.allreduce.ring import Ring, RingError
 from flowml.runtimes.allreduce.runtime import AllreduceRuntime
@@ -279,16 +282,16 @@ class Failing(PowerIteration):
 @pytest.fixture(scope="module")
 def mortals() -> Iterator[LocalCluster]:
     with LocalCluster(
-        n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     ) as running:
         yield running
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) -> None:
-    """None waits for it, not even who isn't beside it in the ring; the tracker is at the first."""
+    """None waits for it, those that aren't beside it in the ring neither."""
     with Client(mortals) as client, Faults(mortals) as faults:
-        faults.settle(4)
+        faults.settle(3)
         workers = cluster_workers(client)
         ranks = Ranks(client, workers)
         try:
@@ -307,6 +310,20 @@ def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) 
                 ranks.ask(rank, present).result(20)
         finally:
             ranks.close()
+
+
+def test_a_connection_that_its_other_end_has_closed_hangs_up() -> None:
+    """For xgboost reads it for ever otherwise."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+    ):
+        listener.accept()[0].close()
+        polling = select.poll()
+        polling.register(ours, select.POLLIN)
+        assert polling.poll(1000) == [(ours.fileno(), select.POLLIN)]
+        asyncio.run(break_off(Member("unused", 1)))
+        assert polling.poll(1000)[0][1] & select.POLLHUP
 
 
 KILLED = """

@@ -7,7 +7,13 @@ from typing import Any
 
 from distributed import Client
 
-from flowml.runtimes.allreduce.rank import join_ring, leave_ring, start_tracker, stop_tracker
+from flowml.runtimes.allreduce.rank import (
+    break_off,
+    join_ring,
+    leave_ring,
+    start_tracker,
+    stop_tracker,
+)
 from flowml.runtimes.gangs.gang import LOST, Answer, Gang
 from flowml.runtimes.gangs.preflight import agree
 from flowml.runtimes.placement import Worker
@@ -50,9 +56,11 @@ class Ranks(Gang):
         """Part, those that still can, and dissolve the gang."""
         with suppress(*LOST):
             _wait(self.call_all(leave_ring), PARTED_WITHIN)
+        members = range(len(self.members))
         with suppress(*LOST):
-            members = range(len(self.members))
             _wait([self.meet(number, stop_tracker) for number in members], PARTED_WITHIN)
+        for number in members:
+            self.meet(number, break_off)
         super().close()
 
 
