@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distributed import Client, LocalCluster, wait
-from sklearn.base import clone
 
 import flowml
 from benchmarks.contenders.inputs import chunked, start
@@ -23,18 +22,14 @@ def k_means(work: Work) -> Iterator[Run]:
     """Fit rows that the workers read; with ``options["killed"]``, one is killed for good half-way.
 
     The seconds are without those that it takes to read a worker's share of the rows, which the
-    others do again. All workers have had a short fit before: the one that takes the place of a
-    killed one must import and compile first, and workers that nobody kills have done so long ago.
+    others do again.
     """
     X, first = chunked(work.folder / "X.npy", CHUNKS), start(work)
     n_workers, passes = work.options["workers"], work.options["passes"]
     model = KMeans(len(first), init=first, n_init=1, max_iter=passes, tol=0.0, algorithm="lloyd")
-    warm = clone(model).set_params(max_iter=2)
 
     def run() -> Turn:
         faults.settle(n_workers)
-        with flowml.config_context(client=client, runtime=work.options["runtime"]):
-            warm.fit(X)
         reading = time.perf_counter()
         share = X[: len(X) // n_workers].persist()
         wait(share)
