@@ -381,6 +381,8 @@ def test_a_cluster_that_adapts_keeps_the_workers_of_a_fit(mortals: LocalCluster)
             said.append(event.what)
 
     with Client(mortals) as client:
+        with Faults(mortals) as faults:
+            faults.settle(3)  # whom a test before has killed may not be back
         mortals.adapt(minimum=2, maximum=3, interval="100ms", wait_count=2)
         with flowml.config_context(runtime="allreduce", client=client, callbacks=[listen]):
             SlowIteration(60).fit(X)
