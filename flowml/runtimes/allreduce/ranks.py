@@ -54,13 +54,14 @@ class Ranks(Gang):
 
     def close(self) -> None:
         """Part, those that still can, and dissolve the gang."""
-        with suppress(*LOST):
-            _wait(self.call_all(leave_ring), PARTED_WITHIN)
         members = range(len(self.members))
+        try:
+            _wait(self.call_all(leave_ring), PARTED_WITHIN)
+        except LOST:
+            for number in members:
+                self.meet(number, break_off)
         with suppress(*LOST):
             _wait([self.meet(number, stop_tracker) for number in members], PARTED_WITHIN)
-        for number in members:
-            self.meet(number, break_off)
         super().close()
 
 
