@@ -251,7 +251,7 @@ def test_ranks_that_run_different_things_say_so_before_the_first_sum(client: Cli
 
 
 def test_an_error_of_a_kernel_on_one_rank_is_raised_as_it_is(client: Client) -> None:
-    X = da.from_array(make_rows(ROWS, FEATURES), chunks=(701, -1)).persist()
+    X = da.from_array(make_rows(ROWS, FEATURES), chunks=(701, -1))  # the rows of both
     with flowml.config_context(runtime="allreduce"):
         with pytest.raises(FileNotFoundError, match="no such file"):
             Failing().fit(X)
