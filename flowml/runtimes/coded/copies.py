@@ -9,16 +9,12 @@ from distributed import Client, Future
 
 from flowml.data.dataset import Dataset
 from flowml.runtimes.cluster.alone import Steps
-from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.cluster.held import HeldShards
 from flowml.runtimes.cluster.workers import cluster_workers, forget
 from flowml.runtimes.coded.desk import take
 from flowml.runtimes.gangs.gang import LOST, Gang
 from flowml.runtimes.placement import Placement, ShardPlan
 from flowml.runtimes.shard import Leaves
-
-FIRST = 1
-"""Priority of what gives parts to members: before what is still to be read."""
 
 
 @dataclass(eq=False)
@@ -131,7 +127,7 @@ class Copies:
         for seat, transports in enumerate(self._transports):
             for transport in [one for one in transports if not one.has_arrived]:
                 if transport.task is None:
-                    transport.task = self._hand_over(seat, transport.shard)
+                    transport.task = self._gang.submit(seat, take, self._fit, [transport.shard])
                     transport.asked = time.monotonic()
                 elif transport.task.status == "finished":
                     transport.has_arrived = True
@@ -213,20 +209,6 @@ class Copies:
 
     def _leaves(self, parts: Iterable[int]) -> list[int]:
         return [leaf for part in parts for leaf in self.parts[part]]
-
-    def _hand_over(self, seat: int, shard: Future[Any]) -> Future[Any]:
-        name = self._gang.name(seat)
-        key = f"flowml-adopt-{self._fit}-{seat}-{unique_token()}"
-        return self._client.submit(
-            take,
-            name,
-            self._fit,
-            [shard],
-            key=key,
-            workers=[self._gang.workers[seat].address],
-            allow_other_workers=False,
-            priority=FIRST,
-        )
 
     def _forget(self, transports: Iterable[Transport]) -> None:
         """Cancel what gives parts to members and hasn't yet."""

@@ -196,7 +196,7 @@ class Gang:
         MemberLostError
             If a worker goes meanwhile.
         """
-        tasks = [self._submit(number, give, fit, list(own)) for number, own in enumerate(shards)]
+        tasks = [self.submit(number, give, fit, list(own)) for number, own in enumerate(shards)]
         try:
             wait_on(self.client, self.workers, tasks)
             for task in tasks:
@@ -208,6 +208,18 @@ class Gang:
         finally:
             for task in tasks:
                 task.release()
+
+    def submit(self, number: int, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have a member's worker run a task, which is given the member's name."""
+        return self.client.submit(
+            task,
+            self.name(number),
+            *arguments,
+            key=f"flowml-{task.__name__}-{unique_token()}",
+            workers=[self.workers[number].address],
+            allow_other_workers=False,
+            priority=FIRST,
+        )
 
     def _send_for(self, number: int) -> Future[Any]:
         worker, name = self.workers[number], self.name(number)
@@ -229,24 +241,12 @@ class Gang:
         try:
             wait_on(self.client, workers, futures)
             self.members += [future.result(STARTED_WITHIN) for future in futures]
-            self._stays += [self._submit(number, stay) for number in numbers]
+            self._stays += [self.submit(number, stay) for number in numbers]
         except BaseException as error:
             forget(self.client, futures)
             if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
                 raise MemberLostError(str(error)) from error
             raise
-
-    def _submit(self, number: int, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a member's worker run a task, which is given the member's name."""
-        return self.client.submit(
-            task,
-            self.name(number),
-            *arguments,
-            key=f"flowml-{task.__name__}-{unique_token()}",
-            workers=[self.workers[number].address],
-            allow_other_workers=False,
-            priority=FIRST,
-        )
 
     def drop(self, fit: str) -> None:
         """Let the members let go of a fit, those that still can."""
@@ -317,7 +317,7 @@ class Gang:
         if not dropped or self.client.status != "running":
             return
         there = {worker.address for worker in cluster_workers(self.client)}
-        tasks = [self._submit(n, end) for n in dropped if self.workers[n].address in there]
+        tasks = [self.submit(n, end) for n in dropped if self.workers[n].address in there]
         with suppress(TimeoutError):
             wait(tasks, timeout=ENDED_WITHIN)
         forget(self.client, tasks)
