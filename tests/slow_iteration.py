@@ -6,6 +6,8 @@ however busy the machine is.
 
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -28,22 +30,35 @@ SECONDS_PER_LEAF = 0.005
 PASSES = 80
 
 
-def summarise_slowly(ask: Array, rows: Rows, memory: dict[str, Any]) -> Product:
+def summarise_slowly(
+    held_by: Path | None, ask: Array, rows: Rows, memory: dict[str, Any]
+) -> Product:
     time.sleep(SECONDS_PER_LEAF)
+    while held_by is not None and held_by.exists():
+        time.sleep(SECONDS_PER_LEAF)
     return summarise(ask, rows, memory)
 
 
 class SlowSolver(PowerSolver):
-    fold = Fold(summarise_slowly, merge, uses_memory=True)
+    def __init__(self, n_features: int, max_passes: int, held_by: Path | None) -> None:
+        super().__init__(n_features, max_passes)
+        self.fold = Fold(partial(summarise_slowly, held_by), merge, uses_memory=True)
 
 
 class SlowIteration(PowerIteration):
-    """The direction in which X'X is longest, in passes of five milliseconds for each leaf."""
+    """The direction in which X'X is longest, in passes of five milliseconds for each leaf.
+
+    A pass doesn't end while there is a file `held_by`.
+    """
+
+    def __init__(self, max_iter: int = 20, held_by: Path | None = None) -> None:
+        super().__init__(max_iter)
+        self.held_by = held_by
 
     def fit(self, X: Any, y: Any = None) -> "SlowIteration":
         with self._training(X) as session:
-            state = session.solve("power", SlowSolver(self.n_features_in_, self.max_iter))
-            self.direction_ = state.direction
+            solver = SlowSolver(self.n_features_in_, self.max_iter, self.held_by)
+            self.direction_ = session.solve("power", solver).direction
         return self
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +115,17 @@ def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("runtime", [*quick, *rest])
 
 
-def fit(client: Client, runtime: str, model: str, strike: Any, straggler: str = "auto") -> str:
+def fit(
+    client: Client,
+    runtime: str,
+    model: str,
+    strike: Any,
+    straggler: str = "auto",
+    held_by: Path | None = None,
+) -> str:
     """Fit through a fault, hold the result against the undisturbed one, return the incidents."""
     one = MODELS[model]
+    estimator = one.make() if held_by is None else one.make().set_params(held_by=held_by)
     incidents: list[str] = []
 
     def watch(event: Any) -> None:
@@ -126,7 +134,7 @@ def fit(client: Client, runtime: str, model: str, strike: Any, straggler: str = 
 
     settings = {"runtime": runtime, "straggler": straggler}
     with flowml.config_context(client=client, callbacks=[strike, watch], **settings):
-        fitted = one.make().fit(*one.rows())
+        fitted = estimator.fit(*one.rows())
     assert strike.happened
     np.testing.assert_array_equal(getattr(fitted, one.learned), undisturbed(model))
     assert_clean(client)
@@ -224,11 +232,21 @@ def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runti
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 
 
+def hold(passes: Path, act: Callable[[], None]) -> None:
+    """Do something while no pass ends: ranks, who don't wait for the client, are there to see."""
+    passes.touch()
+    try:
+        act()
+    finally:
+        passes.unlink()
+
+
 @on("dataflow", "allreduce", "coded", slow=("parameter_server",))
-def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str) -> None:
+def test_a_worker_that_comes_gets_work(faults: Faults, runtime: str, tmp_path: Path) -> None:
+    held_by = tmp_path / "held"
     with Client(faults.cluster) as client:
-        strike = faults.at("pass 2", faults.add_worker, wait=True)
-        said = fit(client, runtime, "slow", strike)
+        strike = faults.at("pass 2", hold, held_by, partial(faults.add_worker, wait=True))
+        said = fit(client, runtime, "slow", strike, held_by=held_by)
         assert re.search(r"came.*: [1-9]\d* of 24 leaves of the data move", said)
 
 
