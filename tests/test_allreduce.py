@@ -299,7 +299,7 @@ def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) 
             shards = [Shard([Leaf(number, [block])]) for number in range(len(workers))]
             held = [client.scatter(one, broadcast=True, hash=False) for one in shards]
             ranks.adopt("fit", {w.address: [one] for w, one in zip(workers, held, strict=True)})
-            solver = SlowSolver(3, 1_000_000)
+            solver = SlowSolver(3, 1_000_000, None)
             answers = ranks.call_all(run, "fit", solver, solver.init())
             time.sleep(0.1)
             faults.kill(workers[rank].address)
