@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import statsmodels.api as sm
 from sklearn.exceptions import ConvergenceWarning
 
+import flowml
 from flowml.linear_model import (
     GeneralizedLinearRegressor,
     LogisticRegression,
@@ -75,13 +76,116 @@ def test_an_offset_may_tell_rows_apart_without_separating_them() -> None:
 
 @pytest.mark.parametrize("n_rows", [N, 60_000])
 @pytest.mark.parametrize("label", [0.0, 1.0])
-@pytest.mark.parametrize("link", LINKS)
-def test_a_column_of_one_label_is_named(link: str, label: float, n_rows: int) -> None:
+@pytest.mark.parametrize(
+    ("link", "solver"), [*((link, "newton") for link in LINKS), ("logit", "lbfgs")]
+)
+def test_a_column_of_one_label_is_named(link: str, solver: str, label: float, n_rows: int) -> None:
     X, noisy = rows(n_rows)
     y = (noisy > 0).astype(np.float64)
     y[X[:, 3] == 1] = label
     with pytest.warns(ConvergenceWarning, match=r"columns x3 separate.*set alpha above 0, or drop"):
-        binomial(link, random_state=0).fit(X, y)
+        binomial(link, random_state=0, solver=solver).fit(X, y)
+
+
+# --- L-BFGS: suspects by its steps, and looks at the rows -----------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [1000, 60_000])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_columns_that_separate_together_are_named(n_classes: int, n_rows: int) -> None:
+    random = np.random.default_rng(3)
+    X = random.standard_normal((n_rows, 5))
+    y = np.digitize(X[:, 0] + random.logistic(size=n_rows), [-1.0, 1.0][: n_classes - 1])
+    apart = (random.uniform(size=n_rows) < 0.1) * random.uniform(0.5, 2.0, size=n_rows)
+    X[:, 3] = X[:, 1] + X[:, 2] + apart * np.where(y == 0, 1.0, -1.0)  # zero for most rows
+    model = LogisticRegression(C=np.inf, solver="lbfgs", random_state=0)
+    with pytest.warns(ConvergenceWarning, match="columns x1, x2, x3 separate some rows"):
+        model.fit(X, y)
+    assert model.n_passes_ <= flowml.plan(model, X, y).passes
+    with pytest.raises(ValueError, match=r"call summary\(X, y\)"):
+        model.summary()
+    table = model.summary(X, y).coefficients
+    assert table["std_err"].isna().sum() == 3 * (n_classes - 1)
+
+
+def test_levels_that_separate_are_named_among_thousands() -> None:
+    random = np.random.default_rng(0)
+    n_rows = 100_000
+    place = random.integers(1000, size=n_rows)
+    noisy = random.standard_normal(1000)[place] + random.logistic(size=n_rows)
+    y = np.where(place == 7, 0, noisy > 0)
+    frame = pd.DataFrame(
+        {"place": pd.Categorical.from_codes(place, [f"p{i}" for i in range(1000)])}
+    )
+    model = LogisticRegression(C=np.inf, random_state=0, solver="lbfgs")
+    with pytest.warns(ConvergenceWarning, match="columns place=p7 separate some rows"):
+        model.fit(frame, y)
+
+
+def well_posed(kind: str) -> tuple[Array, Array]:
+    """Return rows with a minimum that a careless criterion takes for none."""
+    random = np.random.default_rng(1)
+    X = random.standard_normal((2000, 6))
+    noise = random.logistic(size=len(X))
+    y = X[:, 0] + noise > 0
+    if kind == "large coefficients":
+        y = 80 * X[:, 0] + noise > 0
+    elif kind == "unscaled":
+        X *= 10.0 ** np.arange(-6, 6, 2)
+    elif kind == "rare class":
+        y = X[:, 0] + noise > 6
+    elif kind == "nearly collinear":
+        X[:, 3] = X[:, 1] + 1e-5 * random.standard_normal(len(X))
+    elif kind == "collinear":
+        X[:, 3] = X[:, 1]
+    elif kind == "heavy tails":
+        X = np.exp(4 * X)
+    elif kind == "rare column":
+        X[:, 3] = np.arange(len(X)) < 3
+        y[:3] = [True, True, False]
+    elif kind == "one row between":
+        order = np.argsort(X[:, 0])
+        y = X[:, 0] > X[order[1000], 0]
+        y[order[985]] = True
+    elif kind == "powers":
+        X = np.vander(random.uniform(-1, 1, len(X)), 10)[:, :-1]
+        y = X[:, -1] + noise > 0
+    return X, y.astype(np.intp)
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-7])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "large coefficients",
+        "unscaled",
+        "rare class",
+        "nearly collinear",
+        "collinear",
+        "heavy tails",
+        "rare column",
+        "one row between",
+        "powers",
+    ],
+)
+def test_a_minimum_far_out_raises_no_alarm(kind: str, n_classes: int, tol: float) -> None:
+    X, y = well_posed(kind)
+    if n_classes == 3:
+        X, y = np.concatenate([X, X, X]), np.concatenate([y, y, np.full(len(y), 2)])
+    model = LogisticRegression(C=np.inf, solver="lbfgs", tol=tol, max_iter=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y)
+
+
+def test_a_fit_that_is_not_separated_takes_no_pass_to_say_so() -> None:
+    X, noisy = rows(60_000)
+    y = noisy > 0
+    model = LogisticRegression(C=np.inf, solver="lbfgs", random_state=0).fit(X, y)
+    penalised = LogisticRegression(C=1e9, solver="lbfgs", random_state=0).fit(X, y)
+    assert model.n_passes_ == penalised.n_passes_
+    assert "separation" not in set(model.history_["stage"])
 
 
 COUNTS = {

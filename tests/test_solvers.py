@@ -493,27 +493,31 @@ def test_perfect_separation_is_named(solver: str, n_classes: int) -> None:
         LogisticRegression(C=100.0).fit(X, y)
 
 
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("n_rows", [400, 60_000])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_quasi_separation_names_the_columns(n_classes: int, n_rows: int) -> None:
+def test_quasi_separation_names_the_columns(n_classes: int, n_rows: int, solver: str) -> None:
     X, eta = make_rows(n_rows)
     random = np.random.default_rng(0)
     y = np.digitize(eta + random.logistic(size=n_rows), [-1.0, 1.0][: n_classes - 1])
     X[:, 3] = random.uniform(size=n_rows) < 0.05
     y[X[:, 3] == 1] = n_classes - 1
+    model = LogisticRegression(C=np.inf, random_state=0, solver=solver)
     with pytest.warns(ConvergenceWarning, match=r"columns x3 separate.*set a finite C, or drop"):
-        LogisticRegression(C=np.inf, random_state=0).fit(X, y)
+        model.fit(X, y)
+    assert model.n_passes_ <= flowml.plan(model, X, y).passes
 
 
+@pytest.mark.parametrize("solver", ["newton", "lbfgs"])
 @pytest.mark.parametrize("n_rare", [4, 30, 1000])
-def test_rare_columns_that_do_not_separate_raise_no_alarm(n_rare: int) -> None:
+def test_rare_columns_that_do_not_separate_raise_no_alarm(n_rare: int, solver: str) -> None:
     X, eta = make_rows(60_000)
     y = make_target("logistic", eta)
     X[:, 3] = np.arange(len(X)) < n_rare
     y[: n_rare - 1], y[n_rare - 1] = 1, 0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = LogisticRegression(C=np.inf, random_state=0, tol=1e-8).fit(X, y)
+        model = LogisticRegression(C=np.inf, random_state=0, tol=1e-8, solver=solver).fit(X, y)
     exact = SklearnLogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(X, y)
     np.testing.assert_allclose(model.coef_, exact.coef_, rtol=1e-3, atol=1e-4)
 

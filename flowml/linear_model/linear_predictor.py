@@ -17,7 +17,7 @@ from flowml.estimator import Needs, PassEstimator
 from flowml.kernels.level_weights import LevelWeights
 from flowml.kernels.linear_loss import SLICE_BYTES, Offset, Target
 from flowml.kernels.sample import SAMPLE
-from flowml.linear_model import evidence
+from flowml.linear_model import evidence, separation
 from flowml.linear_model import survey as first_look
 from flowml.linear_model.categorical import (
     CategoricalEncoding,
@@ -44,6 +44,7 @@ from flowml.parameters import check_choice, check_flags, check_integer, check_nu
 from flowml.penalties.penalty import Penalty
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import total_memory
+from flowml.solvers.lbfgs import Lbfgs
 from flowml.solvers.objective import Objective
 from flowml.solvers.solver import Solver
 
@@ -251,6 +252,8 @@ class LinearPredictor(PassEstimator):
             allowed, passes = evidence.precision(self.tol), evidence.MOST_PASSES
             doubt = f"a sample leaves standard errors more than {allowed:g} off"
             stages.append(Stage(evidence.STAGE, solver.fold, question, passes, work, only_if=doubt))
+        if isinstance(solver, Lbfgs) and loss.tail > 0.0 and self._is_unpenalised:
+            stages.append(separation.stage(solver, work))
         return stages
 
     def _choose_solver(self, schema: Schema) -> tuple[str, str]:
@@ -268,6 +271,10 @@ class LinearPredictor(PassEstimator):
     def _has_kinks(self) -> bool:
         """Whether the penalty holds absolute values or bounds."""
         return bool(getattr(self, "l1_ratio", 0.0))
+
+    @property
+    def _is_unpenalised(self) -> bool:
+        return getattr(self, "C", np.inf) == np.inf and not getattr(self, "alpha", 0.0)
 
     def _assumed_loss(self) -> Loss:
         """Return a loss of the size that is expected before the data are seen."""

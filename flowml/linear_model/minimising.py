@@ -13,6 +13,7 @@ from flowml.linear_model.categorical import margins_of_levels
 from flowml.linear_model.evidence import Described, closeness, gather
 from flowml.linear_model.feasible import check_finite, feasible
 from flowml.linear_model.minimising_kinks import GLOBBING, globbing
+from flowml.linear_model.separation import find_growing
 from flowml.linear_model.solver_choice import SOLVERS, Work, choose_solver
 from flowml.linear_model.survey import Survey
 from flowml.losses.kinked import KinkedLoss
@@ -119,11 +120,12 @@ def minimise(
         solver, n_sample_iter = _prepared(name, objective, survey, options, warm)
     state = yield Step(STAGE, solver)
     check_finite(objective.loss, state.value)
+    state, columns = yield from find_growing(survey, solver, state)
+    growing = places_of(columns)
     theta, described = state.theta, None
     if options.describe:
         theta, evidence = yield from gather(objective, survey, state, options.tol)
         target, encoding = objective.target, objective.encoding
-        growing = places_of(getattr(state, "growing", None))
         described = Described(evidence, name, objective.loss, target, encoding)
         described = described._replace(separated=state.separated and not growing, growing=growing)
     coef, intercept = objective.coefficients(theta)
@@ -138,10 +140,10 @@ def minimise(
         n_sample_iter,
         state.value,
         state.violation,
-        state.converged,
-        state.separated,
+        state.converged and not growing,
+        state.separated or bool(growing),
         state.stuck,
-        places_of(getattr(state, "growing", None)),
+        growing,
         described,
     )
 

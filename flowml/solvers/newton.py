@@ -15,6 +15,7 @@ from flowml.penalties.penalty import Penalty
 from flowml.solvers.coordinate_descent import minimise_quadratic
 from flowml.solvers.descent import LEAST_SHARE, ROUNDING, falls_enough
 from flowml.solvers.objective import Evaluation, Objective, Start, in_order
+from flowml.solvers.separation import falls_for_ever, growing_columns, is_tail, slowing_of
 from flowml.solvers.solver import Progress
 
 SAFE_LAST_STEP = 1e-2
@@ -29,15 +30,8 @@ MOST_BORROWED = 3
 """Passes that step with a sample's curvature: one that sums it up costs as much as two or three."""
 SCALE_BEND = 1e-8
 """Relative curvature by which even a scale that only falls gets a step, if a large one."""
-TAIL, ROUGH_TAIL = 0.01, 0.06
-"""How near to `Loss.tail` the slope's fall along two steps has to be to tell a loss's tail: the
-second is for a curvature that is a stand-in, with which some tails are only reached slowly."""
-NO_STEP = 1e-8
-"""Length of a step that is rounding: a step along a tail is about one in the predictor."""
 DOUBTFUL = 0.2
 """Fall of the slope along a step from which on that may be the tail, or still become one."""
-MOST_OF = 0.1
-"""Share of the longest component of a step above which a column is named."""
 COLLINEAR = 1e-12
 """Share of the largest eigenvalue below which a direction is taken to be flat."""
 
@@ -191,9 +185,9 @@ class Newton:
         converged = bends and not separated and min(violation, after / CAUTION) <= self.tol
         slowing, growing = self._slowing(state, evaluation, step), None
         if converged and slowing > DOUBTFUL:
-            is_tail = self._is_tail(state.slowing) and self._is_tail(slowing)
-            converged, separated = False, is_tail
-            growing = _growing(state.step) if separated else None
+            loss = self.objective.loss
+            converged, separated = False, is_tail(loss, state.slowing) and is_tail(loss, slowing)
+            growing = growing_columns(state.step) if separated else None
         theta = tried + step if converged and violation <= SAFE_LAST_STEP else tried
         # values can't tell such points apart any more, but as long as gradients can it goes on
         hopeless = -promise <= ROUNDING * abs(evaluation.value)
@@ -266,32 +260,15 @@ class Newton:
         return min(violation, float(missed.max(initial=0.0)) / evaluation.noise)
 
     def _slowing(self, state: NewtonState, evaluation: Evaluation, step: Array) -> float:
-        """Return `NewtonState.slowing` where it tells of separation.
-
-        Near a minimum a stand-in for the curvature lets slope and step fall by the same share.
-        """
-        endless = self.objective.loss.tail > 0.0 and not self.objective.is_penalised
-        if not endless or state.share < 1.0 or state.promise == 0.0:
+        """Return `NewtonState.slowing` where it tells of separation."""
+        if not falls_for_ever(self.objective) or state.share < 1.0 or state.promise == 0.0:
             return 0.0
-        slowing = float(np.vdot(evaluation.gradient, state.step)) / state.promise
-        last, next_ = float(np.linalg.norm(state.step)), float(np.linalg.norm(step))
-        return slowing if next_ > max(0.5 * (1.0 + slowing) * last, NO_STEP) else 0.0
-
-    def _is_tail(self, slowing: float) -> bool:
-        loss = self.objective.loss
-        return abs(slowing - loss.tail) < (ROUGH_TAIL if loss.expected_curvature else TAIL)
+        return slowing_of(evaluation, state.step, state.promise, step)
 
 
 def _was_bent(state: NewtonState) -> bool:
     """Tell whether the step is made of a curvature of all rows."""
     return state.sums is not None and state.sums.curvature is not None and state.violation > 0
-
-
-def _growing(step: Array) -> Array:
-    """Return the columns along which a step that never gets shorter leads."""
-    lengths = np.abs(step[:, :-1]).max(axis=0, initial=0.0)
-    growing: Array = lengths > MOST_OF * lengths.max(initial=0.0)
-    return growing
 
 
 def _next_violation(
