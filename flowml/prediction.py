@@ -213,8 +213,9 @@ def encode(encoding: Encoding, X: Matrix) -> OneHot:
         unknown = encoding.unknown(X)
         if unknown:
             column, label = unknown[0]
+            what = "a missing label" if label is None else repr(label)
             raise ValueError(
-                f"column {column!r} holds {label!r}, which the fit never saw: "
+                f"column {column!r} holds {what}, which the fit never saw: "
                 "CategoricalEncoding(handle_unknown='ignore') predicts without it"
             )
     return encoding.apply(X)

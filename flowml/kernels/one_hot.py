@@ -57,10 +57,16 @@ class Encoding:
         return OneHot(X.dense, X.codes, *once(_places, self, X.levels), self.n_columns)
 
     def unknown(self, X: Mixed) -> list[tuple[str, Any]]:
-        """Return categorical columns and labels that rows have but the encoding doesn't know."""
+        """Return categorical columns and labels that rows have but the encoding doesn't know.
+
+        A missing label is None.
+        """
         found: list[tuple[str, Any]] = []
         for j, labels in enumerate(self.levels):
-            present = X.levels[j][np.unique(X.codes[:, j][X.codes[:, j] != MISSING])]
+            codes = np.unique(X.codes[:, j])
+            if MISSING in codes and not self.missing[j]:
+                found.append((self.names[j], None))
+            present = X.levels[j][codes[codes != MISSING]]
             strange = present[~np.isin(present, labels)]
             found += [(self.names[j], label) for label in strange.tolist()]
         return found

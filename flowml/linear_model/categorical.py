@@ -1,5 +1,6 @@
 """How categorical columns enter a linear model: as one column of ones and zeros for each label."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,14 @@ class CategoricalEncoding(BaseEstimator):
     handle_unknown : {"error", "ignore"}, default="error"
         What ``predict`` does with a label that ``fit`` never saw: refuse it, or predict as for
         the reference (without one, as if no label were there).
+
+    Notes
+    -----
+    A missing label is one that ``fit`` never saw, if it saw none in that column.
+
+    ``to_sklearn()`` of a fitted model is a scikit-learn ``Pipeline`` that begins with a
+    ``OneHotEncoder`` of the same labels, and takes frames in memory. Dates are text to a model
+    here: its pipeline knows no others, and says so.
 
     Examples
     --------
@@ -121,9 +130,14 @@ def adopt_encoding(
 def names_of_coefficients(model: Any) -> list[str]:
     """Name a model's coefficients; ``x0, x1, …`` where the features have no names."""
     given = getattr(model, "feature_names_in_", None)
-    names = [f"x{i}" for i in range(model.n_features_in_)] if given is None else list(given)
     encoding: Encoding | None = getattr(model, "encoding_", None)
-    return names if encoding is None else coefficient_names(names, encoding)
+    places = range(model.n_features_in_)
+    names = [f"x{place}" for place in places] if given is None else list(given)
+    if encoding is None:
+        return names
+    if given is None:  # an encoding goes by places then
+        encoding = replace(encoding, names=tuple(f"x{place}" for place in encoding.names))
+    return coefficient_names(names, encoding)
 
 
 def coefficient_names(names: list[str], encoding: Encoding) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
+from sklearn.pipeline import Pipeline
 
 from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset
@@ -154,7 +155,7 @@ class HuberRegressor(LinearOutput, WithKinks):
         self._mark_rows(adopt(self, X, y, sample_weight, self.needs, reset=False))
         return self
 
-    def to_sklearn(self) -> SklearnHuberRegressor:
+    def to_sklearn(self) -> SklearnHuberRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnHuberRegressor)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sklearn.linear_model import Lasso as SklearnLasso
+from sklearn.pipeline import Pipeline
 
 from flowml.linear_model.conversion import to_sklearn
 from flowml.linear_model.elastic_net import ElasticNet
@@ -100,6 +101,6 @@ class Lasso(ElasticNet):
         self.solver = solver
         self.categorical = categorical
 
-    def to_sklearn(self) -> SklearnLasso:
+    def to_sklearn(self) -> SklearnLasso | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnLasso)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sklearn.linear_model import LinearRegression as SklearnLinearRegression
+from sklearn.pipeline import Pipeline
 
 from flowml.linear_model.base import Trained
 from flowml.linear_model.batches import BatchModel
@@ -69,7 +70,7 @@ class LinearRegression(BatchModel):
         self.fit_intercept = fit_intercept
         self.categorical = categorical
 
-    def to_sklearn(self) -> SklearnLinearRegression:
+    def to_sklearn(self) -> SklearnLinearRegression | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same.
 
         Returns

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
@@ -140,7 +141,7 @@ class LogisticRegression(GlmSummary, LinearClassifier):
         """Return the logarithms of `predict_proba`."""
         return np.log(self.predict_proba(X))
 
-    def to_sklearn(self) -> SklearnLogisticRegression:
+    def to_sklearn(self) -> SklearnLogisticRegression | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnLogisticRegression)
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from flowml.data.dataset import Dataset
@@ -167,7 +168,7 @@ class LogisticRegressionCV(LogisticRegression):
             follow(session, self._searching(splitter, dataset.schema, dataset.n_rows))
         return self
 
-    def to_sklearn(self) -> SklearnLogisticRegression:
+    def to_sklearn(self) -> SklearnLogisticRegression | Pipeline:
         """Return scikit-learn's `LogisticRegression` of the penalty chosen, fitted to the same."""
         check_is_fitted(self)
         return self._best.to_sklearn()

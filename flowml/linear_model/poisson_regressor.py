@@ -3,6 +3,7 @@
 from typing import Any
 
 from sklearn.linear_model import PoissonRegressor as SklearnPoissonRegressor
+from sklearn.pipeline import Pipeline
 
 from flowml.linear_model.conversion import to_sklearn_glm
 from flowml.linear_model.generalized_linear_model import GeneralizedLinearModel
@@ -94,7 +95,7 @@ class PoissonRegressor(GeneralizedLinearModel):
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def to_sklearn(self) -> SklearnPoissonRegressor:
+    def to_sklearn(self) -> SklearnPoissonRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn_glm(self, SklearnPoissonRegressor)
 

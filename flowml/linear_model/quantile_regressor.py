@@ -3,6 +3,7 @@
 from typing import Any
 
 from sklearn.linear_model import QuantileRegressor as SklearnQuantileRegressor
+from sklearn.pipeline import Pipeline
 
 from flowml.data.dataset import Dataset
 from flowml.linear_model.conversion import to_sklearn
@@ -95,7 +96,7 @@ class QuantileRegressor(LinearOutput, WithKinks):
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def to_sklearn(self) -> SklearnQuantileRegressor:
+    def to_sklearn(self) -> SklearnQuantileRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnQuantileRegressor)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.pipeline import Pipeline
 
 from flowml.linear_model.base import Trained
 from flowml.linear_model.batches import BatchModel
@@ -76,7 +77,7 @@ class Ridge(BatchModel):
         self.fit_intercept = fit_intercept
         self.categorical = categorical
 
-    def to_sklearn(self) -> SklearnRidge:
+    def to_sklearn(self) -> SklearnRidge | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same.
 
         Returns

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.linear_model import RidgeClassifier as SklearnRidgeClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from flowml.data.dataset import Dataset
 from flowml.data.schema import Schema
@@ -14,7 +16,7 @@ from flowml.estimator import Needs
 from flowml.kernels.labels import LABEL_WEIGHTS
 from flowml.kernels.recoded import Signs
 from flowml.kernels.rows import Array
-from flowml.linear_model.conversion import check_convertible
+from flowml.linear_model.conversion import behind_encoder
 from flowml.linear_model.label_output import LabelOutput, found_classes
 from flowml.linear_model.ridge import Ridge
 from flowml.parameters import check_flags, check_number
@@ -119,16 +121,16 @@ class RidgeClassifier(LabelOutput):
             follow(session, self._learning(dataset.schema, dataset.n_rows))
         return self
 
-    def to_sklearn(self) -> SklearnRidgeClassifier:
+    def to_sklearn(self) -> SklearnRidgeClassifier | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
-        check_convertible(self)
+        check_is_fitted(self)
         plain = SklearnRidgeClassifier(**self.get_params())
         # sets up what its predict needs, whatever its version
-        plain.fit(np.eye(len(self.classes_), self.n_features_in_), self.classes_)
+        plain.fit(np.eye(len(self.classes_), self.coef_.shape[1]), self.classes_)
         plain.coef_, plain.intercept_ = self.coef_.copy(), self.intercept_.copy()
-        if hasattr(self, "feature_names_in_"):
+        if hasattr(self, "feature_names_in_") and not hasattr(self, "encoding_"):
             plain.feature_names_in_ = self.feature_names_in_
-        return plain
+        return behind_encoder(self, plain)
 
     def _learning(
         self, schema: Schema, n_rows: int | None, describe: bool = True

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.linear_model import SGDClassifier as SklearnSGDClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
@@ -241,7 +242,7 @@ class SGDClassifier(StochasticPredictor, LinearClassifier):
         """Return the logarithms of `predict_proba`."""
         return np.log(self.predict_proba(X))
 
-    def to_sklearn(self) -> SklearnSGDClassifier:
+    def to_sklearn(self) -> SklearnSGDClassifier | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnSGDClassifier)
 

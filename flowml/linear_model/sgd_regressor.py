@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 from sklearn.linear_model import SGDRegressor as SklearnSGDRegressor
+from sklearn.pipeline import Pipeline
 
 from flowml.data.dataset import Dataset
 from flowml.linear_model.conversion import to_sklearn
@@ -155,7 +156,7 @@ default="squared_error"
         """
         return self._one_epoch(X, y, sample_weight)
 
-    def to_sklearn(self) -> SklearnSGDRegressor:
+    def to_sklearn(self) -> SklearnSGDRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnSGDRegressor)
 

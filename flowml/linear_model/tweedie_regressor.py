@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import TweedieRegressor as SklearnTweedieRegressor
+from sklearn.pipeline import Pipeline
 
 from flowml.data.dataset import Dataset
 from flowml.linear_model.conversion import to_sklearn_glm
@@ -111,7 +112,7 @@ class TweedieRegressor(GeneralizedLinearModel):
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def to_sklearn(self) -> SklearnTweedieRegressor:
+    def to_sklearn(self) -> SklearnTweedieRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn_glm(self, SklearnTweedieRegressor)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC as SklearnLinearSVC
 
 from flowml.data.dataset import Dataset
@@ -117,7 +118,7 @@ class LinearSVC(WithKinks, LinearClassifier):
         self.max_iter = max_iter
         self.warm_start = warm_start
 
-    def to_sklearn(self) -> SklearnLinearSVC:
+    def to_sklearn(self) -> SklearnLinearSVC | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnLinearSVC)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVR as SklearnLinearSVR
 
 from flowml.data.dataset import Dataset
@@ -105,7 +106,7 @@ class LinearSVR(LinearOutput, WithKinks):
         self.max_iter = max_iter
         self.warm_start = warm_start
 
-    def to_sklearn(self) -> SklearnLinearSVR:
+    def to_sklearn(self) -> SklearnLinearSVR | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnLinearSVR)
 
