@@ -42,7 +42,8 @@ def summarise_slowly(
 class SlowSolver(PowerSolver):
     def __init__(self, n_features: int, max_passes: int, held_by: Path | None) -> None:
         super().__init__(n_features, max_passes)
-        self.fold = Fold(partial(summarise_slowly, held_by), merge, uses_memory=True)
+        slowly = partial(summarise_slowly, held_by)
+        self.fold = Fold(slowly, merge, uses_memory=True, additive=True)
 
 
 class SlowIteration(PowerIteration):

@@ -24,7 +24,7 @@ import flowml
 from flowml.cluster import KMeans
 from flowml.data.dask_collections import from_dask
 from flowml.data.dataset import Dataset
-from flowml.drive.events import Incident, PassCompleted
+from flowml.drive.events import PassCompleted
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.fold import Fold
 from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
@@ -370,26 +370,3 @@ def test_a_killed_client_leaves_nothing_and_is_resumed_on_another_cluster(
 def rank_threads() -> list[str]:
     gc.collect()
     return [t.name for t in threading.enumerate() if t.name.startswith("flowml-member")]
-
-
-def test_a_cluster_that_adapts_keeps_the_workers_of_a_fit(mortals: LocalCluster) -> None:
-    X = da.from_array(make_rows(ROWS, 4), chunks=(1_000, -1))
-    said: list[str] = []
-
-    def listen(event: Any) -> None:
-        if isinstance(event, Incident):
-            said.append(event.what)
-
-    with Client(mortals) as client:
-        with Faults(mortals) as faults:
-            faults.settle(3)  # whom a test before has killed may not be back
-        mortals.adapt(minimum=2, maximum=3, interval="100ms", wait_count=2)
-        with flowml.config_context(runtime="allreduce", client=client, callbacks=[listen]):
-            SlowIteration(60).fit(X)
-            there = len(cluster_workers(client))
-        deadline = time.monotonic() + 20
-        while len(cluster_workers(client)) > 2:  # nothing keeps them any more
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    assert there == 3
-    assert not said

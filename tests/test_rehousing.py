@@ -17,11 +17,13 @@ from flowml.data.dask_collections import from_dask
 from flowml.data.dataset import Dataset, Part
 from flowml.kernels.column_moments import COLUMN_MOMENTS
 from flowml.kernels.rows import Block
+from flowml.runtimes.cluster import workers as workers_of_dask
 from flowml.runtimes.cluster.held import HeldShards
 from flowml.runtimes.cluster.workers import cluster_workers, fetch, reaches
 from flowml.runtimes.dataflow.graphs import pass_graph
 from flowml.runtimes.elastic.rehousing import rehouse
 from flowml.runtimes.placement import Placement, ShardPlan, Worker, place
+from tests.conftest import keys_left
 
 
 def workers(*names: str) -> list[Worker]:
@@ -161,3 +163,16 @@ def test_a_client_reaches_workers_that_take_its_connections(
 def test_a_result_comes_by_way_of_the_scheduler_too(client: Client) -> None:
     for direct in (True, False):
         assert fetch(client, delayed(sum)((1, 2)), direct) == 3
+
+
+def test_a_cluster_to_which_no_worker_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_of_dask, "WAIT_FOR_WORKERS", 0.1)
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as nobody,
+        Client(nobody, set_as_default=False) as client,
+    ):
+        with pytest.raises(
+            TimeoutError, match=r"no worker, and none came within 0\.1 s: start some"
+        ):
+            cluster_workers(client)
+        assert not keys_left(client)

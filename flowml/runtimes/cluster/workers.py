@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask.delayed import Delayed
-from distributed import Client, Future, futures_of
+from distributed import Client, Future, futures_of, wait
 
 from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset
+from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.placement import Placement, Worker, place
 
-WAIT_FOR_WORKERS = 60
+WAIT_FOR_WORKERS = 60.0
 """Seconds."""
 RECONNECTED_WITHIN = 120.0
 """Seconds, less than which Dask's `distributed.comm.timeouts.connect` mostly is."""
@@ -75,12 +76,26 @@ def cluster_workers(client: Client) -> list[Worker]:
         If none comes.
     """
     while not (info := _identities(client)):
-        client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS)
+        _call_for_one(client)
     staying = {address: f for address, f in info.items() if f["status"] not in LEAVING}
     return [
         Worker(address, facts["nthreads"], facts["memory_limit"])
         for address, facts in sorted((staying or info).items())
     ]
+
+
+def _call_for_one(client: Client) -> None:
+    """Wait for a worker to run a task: a cluster that adapts to its load starts none for less."""
+    called = client.submit(bool, key=f"flowml-call-{unique_token()}")
+    try:
+        wait(called, timeout=WAIT_FOR_WORKERS)
+    except TimeoutError:
+        raise TimeoutError(
+            f"the cluster has no worker, and none came within {WAIT_FOR_WORKERS:g} s: start some "
+            "(cluster.scale, or cluster.adapt with a maximum), or see why they don't reach it"
+        ) from None
+    finally:
+        forget(client, [called])
 
 
 def _identities(client: Client) -> dict[str, Any]:
