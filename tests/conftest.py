@@ -1,6 +1,5 @@
 """What tests share: one real cluster for the session, and the check that fits leave it clean."""
 
-import logging
 import time
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ from distributed import Client, LocalCluster
 from distributed.scheduler import Scheduler
 
 from flowml.testing import Faults
+from tests.clusters import local_cluster
 
 CLEAN_WITHIN_SECONDS = 5.0
 
@@ -16,13 +16,7 @@ CLEAN_WITHIN_SECONDS = 5.0
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes with a thread each; a test that kills workers makes its own."""
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=":0",
-        silence_logs=logging.ERROR,
-    ) as running:
+    with local_cluster(2) as running:
         yield running
 
 
@@ -41,12 +35,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def mortals(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
     """As many worker processes with a thread each as a test's module says, to be done harm to."""
-    with LocalCluster(
-        n_workers=request.module.WORKERS,
-        threads_per_worker=1,
-        dashboard_address=":0",
-        silence_logs=logging.FATAL,
-    ) as running:
+    with local_cluster(request.module.WORKERS) as running:
         yield running
 
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import gc
-import logging
 import select
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, PowerSolver, make_rows, merge, summarise
 from tests.slow_iteration import SlowIteration, SlowSolver
 
-ROWS, FEATURES = 6_000, 5
+ROWS, FEATURES, WORKERS = 6_000, 5, 3
 
 
 def rows() -> tuple[Any, Any]:
@@ -277,14 +276,6 @@ class Failing(PowerIteration):
 
 
 # Workers and clients that come and go; tests/test_faults.py has the rest.
-
-
-@pytest.fixture(scope="module")
-def mortals() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    ) as running:
-        yield running
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -1,6 +1,5 @@
 """Coded passes: the sum without those who are late, paused or gone."""
 
-import logging
 import os
 import re
 import signal
@@ -30,7 +29,7 @@ from flowml.runtimes.flat import Flat, flatten, unflatten
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, make_rows, slowly
 
-ROWS, FEATURES, CHUNK = 140_000, 3, 17_000
+ROWS, FEATURES, CHUNK, WORKERS = 140_000, 3, 17_000, 4
 ESTIMATORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: LinearRegression(), "coef_"),
     (lambda: LogisticRegression(solver="lbfgs"), "coef_"),
@@ -226,17 +225,9 @@ def test_what_a_code_is_not_for_is_refused(
 # Four workers.
 
 
-@pytest.fixture(scope="module")
-def four() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    ) as running:
-        yield running
-
-
 @pytest.fixture
-def quartet(four: LocalCluster) -> Iterator[Client]:
-    with Client(four) as client:
+def quartet(mortals: LocalCluster) -> Iterator[Client]:
+    with Client(mortals) as client:
         yield client
         assert not keys_left(client)
 
@@ -330,11 +321,11 @@ def test_a_slow_worker_gets_less_to_do(quartet: Client) -> None:
 
 
 @pytest.mark.parametrize("straggler", ["backup", "fractional", "none", "auto", "cyclic"])
-def test_killed_workers_change_no_bit(four: LocalCluster, straggler: str) -> None:
+def test_killed_workers_change_no_bit(mortals: LocalCluster, straggler: str) -> None:
     """A worker is killed in mid-fit; its nanny starts another one for the next test."""
     incidents: list[str] = []
     X = da.from_array(make_rows(20_000, FEATURES), chunks=(600, -1))
-    with Client(four) as client:
+    with Client(mortals) as client:
         client.wait_for_workers(4, timeout=60)
         undisturbed = PowerIteration(12).fit(X)
         victim = max(client.run(os.getpid).values())

@@ -1,6 +1,5 @@
 """Wide sparse rows and a parameter server: members pull and push the columns that theirs store."""
 
-import logging
 import pickle
 from typing import Any
 
@@ -8,7 +7,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import flowml
 from flowml.kernels.column_moments import COLUMN_MOMENTS
@@ -26,7 +25,7 @@ from flowml.solvers.objective import Objective
 from flowml.solvers.sgd import Schedule, Sgd
 from flowml.testing import Faults, assert_clean
 
-ROWS, COLUMNS, CHUNK = 6_000, 20_000, 500
+ROWS, COLUMNS, CHUNK, WORKERS = 6_000, 20_000, 500, 2
 
 
 def one_chunk(number: int) -> Any:
@@ -147,16 +146,12 @@ def test_rows_that_store_nearly_all_columns_travel_whole() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_server_that_is_killed_is_made_again_with_its_members_columns() -> None:
+def test_a_server_that_is_killed_is_made_again_with_its_members_columns(
+    faults: Faults,
+) -> None:
     X, y = lazy()
     undisturbed = make("regression").set_params(max_iter=40).fit(X, y)
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.FATAL
-        ) as cluster,
-        Client(cluster) as running,
-        Faults(cluster, seed=0) as faults,
-    ):
+    with Client(faults.cluster) as running:
         serves = min(faults.workers)
         strike = faults.at("pass 3", faults.kill, serves)
         with flowml.config_context(client=running, runtime="parameter_server", callbacks=[strike]):

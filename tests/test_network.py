@@ -152,9 +152,11 @@ def test_a_pass_over_a_distance_takes_few_trips(
     with network.impaired(delay=DELAY), runtime(client, name):
         model = PowerIteration(FEW).fit(rows(50))
     np.testing.assert_array_equal(model.direction_, undisturbed[FEW].direction_)
-    # Not the least: a pass that a rank begins late, after its neighbours, is shorter for it.
-    seconds = model.history_["seconds"].iloc[2:].median()
-    assert trips * DELAY < seconds < (trips + 1.5) * DELAY
+    seconds = model.history_["seconds"].iloc[2:]
+    # A pass that a rank begins late, after its neighbours, is shorter for it; one in which the
+    # machine is busy is longer.
+    assert trips * DELAY < seconds.median()
+    assert seconds.min() < (trips + 1.5) * DELAY
 
 
 def test_a_narrow_network_takes_as_long_as_the_bytes_of_the_plan(

@@ -1,10 +1,9 @@
 """A state on a server: the same bits without staleness, the same model with it."""
 
-import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, make_rows
 from tests.slow_iteration import SlowIteration
 
-ROWS, FEATURES = 6_000, 5
+ROWS, FEATURES, WORKERS = 6_000, 5, 3
 
 
 def rows() -> tuple[Any, Any]:
@@ -169,14 +168,6 @@ def test_a_fit_that_was_stopped_goes_on_from_its_checkpoint(client: Client, tmp_
         model = PowerIteration(40).fit(X)
     np.testing.assert_array_equal(model.direction_, PowerIteration(40).fit(X).direction_)
     assert model.n_passes_ == 40
-
-
-@pytest.fixture(scope="module")
-def mortals() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    ) as running:
-        yield running
 
 
 def test_a_worker_that_falls_silent_is_waited_for(mortals: LocalCluster) -> None:

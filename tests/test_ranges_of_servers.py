@@ -1,6 +1,5 @@
 """Servers that have a range of the columns each: together they do what one does, to the bit."""
 
-import logging
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import flowml
 from flowml.drive.events import Incident
@@ -29,6 +28,7 @@ from tests.test_column_totals import CASES, COLUMNS, arrays_of, assert_same, des
 CLOCKS = 7
 WIDE, CHUNK = 70_000, 400
 """Columns whose state is for two servers."""
+WORKERS = 2
 BY_TWO = cut_evenly(COLUMNS, 2)
 BY_BLOCK = cut_evenly(COLUMNS, 6)
 
@@ -251,16 +251,10 @@ def test_with_staleness_two_servers_come_as_near(client: Client) -> None:
 @pytest.mark.parametrize(
     "who", ["the one with a range", pytest.param("the one that leads", marks=pytest.mark.slow)]
 )
-def test_a_server_that_is_killed_changes_no_bit(who: str) -> None:
+def test_a_server_that_is_killed_changes_no_bit(faults: Faults, who: str) -> None:
     model = SGDRegressor(random_state=0, max_iter=25, tol=1e-9)
     undisturbed = model.fit(*wide()).coef_
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.FATAL
-        ) as cluster,
-        Client(cluster) as running,
-        Faults(cluster, seed=0) as faults,
-    ):
+    with Client(faults.cluster) as running:
         serves = (max if who == "the one with a range" else min)(faults.workers)
         strike = faults.at("in pass 3", faults.kill, serves)
         found, incidents = fit(model, wide(), client=running, callbacks=[strike])

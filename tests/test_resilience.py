@@ -1,6 +1,5 @@
 """Workers killed in mid-fit, failed and interrupted fits: same bits, and a clean cluster."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -28,6 +27,8 @@ from tests.power_iteration import PowerIteration, make_rows
 
 N_ROWS, N_FEATURES = 200_000, 8
 PASSES = 12
+WORKERS = 4
+"""Enough for the tests that lose one for good."""
 
 
 def numpy_rows(folder: Path) -> Any:
@@ -67,15 +68,6 @@ class KillAfter:
                 threading.Timer(self.delay, kill_a_worker, [self.client]).start()
             else:
                 kill_a_worker(self.client)
-
-
-@pytest.fixture(scope="module")
-def mortals() -> Iterator[LocalCluster]:
-    """Workers enough for the tests that lose one for good."""
-    with LocalCluster(
-        n_workers=4, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    ) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

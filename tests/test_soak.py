@@ -1,8 +1,7 @@
 """Many fits of many kinds on a cluster that faults strike all the time: nothing lost or leaked."""
 
-import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -39,14 +38,6 @@ def rows() -> tuple[Any, Any]:
     random = np.random.default_rng(0)
     X = random.normal(size=(ROWS, 4))
     return X, (X.sum(axis=1) + random.normal(size=ROWS) > 0).astype(float)
-
-
-@pytest.fixture(scope="module")
-def mortals() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.FATAL
-    ) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The example of docs/add-an-estimator.md, added to a copy of the project as a newcomer would."""
+"""The example of docs/add-an-estimator.md, added to a copy of the project as a newcomer would.
+
+The copy has this project's compiled kernels, which other tests have left by now in a whole run.
+"""
 
 import os
 import re
@@ -81,7 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the project and add the page's files; its tables hold the new rows alone."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("flowml", "tests"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, copy / name)
     shutil.copy(ROOT / "pyproject.toml", copy)
     for path in MODULES:
         (copy / path).write_text(FILES[path])
