@@ -91,7 +91,15 @@ class PassEstimator(BaseEstimator):
     needs = Needs()
     steps_locally = False
     """Whether leaves of the data may take several steps by themselves in a pass."""
+    of_training_rows: tuple[str, ...] = ()
+    """Fitted attributes with a value for each row, lazy for lazy rows."""
     _history: tuple[PassCompleted, ...]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what is lazy: it is of the training data, not of the model."""
+        state = super().__getstate__()
+        lazy = [name for name in self.of_training_rows if is_lazy(state.get(name))]
+        return {name: value for name, value in state.items() if name not in lazy}
 
     @property
     def history_(self) -> pd.DataFrame:

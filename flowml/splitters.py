@@ -193,6 +193,10 @@ class GroupKFold(Splitter):
     ----------
     n_splits : int, default=5
         At least 2, and at most the number of groups.
+    shuffle : bool, default=False
+        Whether groups are dealt out in a random order instead, as many to each part.
+    random_state : int, RandomState or None, default=None
+        Only with `shuffle`.
 
     Examples
     --------
@@ -204,8 +208,12 @@ class GroupKFold(Splitter):
     [1 3] [0 2]
     """
 
-    def __init__(self, n_splits: int = 5) -> None:
+    def __init__(
+        self, n_splits: int = 5, *, shuffle: bool = False, random_state: Any = None
+    ) -> None:
         self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
 
     def splits(self, strata: Strata) -> Splits:
         """Refuse rows without groups."""
@@ -222,13 +230,22 @@ class GroupKFold(Splitter):
                 f"Cannot have number of splits n_splits={self.n_splits} greater than the number "
                 f"of groups: {len(names)}"
             )
-        rows, filled = np.bincount(code), np.zeros(self.n_splits, dtype=np.int64)
-        part = np.empty(len(names), dtype=np.int64)
+        tested = self._deal(np.bincount(code))[code] == np.arange(self.n_splits)[:, np.newaxis]
+        return ListedSplits(np.where(tested, TEST, TRAIN).astype(np.int8))
+
+    def _deal(self, rows: Array) -> Array:
+        """Return each group's part, given how many rows it has."""
+        part = np.empty(len(rows), dtype=np.int64)
+        if self.shuffle:
+            order = check_random_state(self.random_state).permutation(len(rows))
+            for number, groups in enumerate(np.array_split(order, self.n_splits)):
+                part[groups] = number
+            return part
+        filled = np.zeros(self.n_splits, dtype=np.int64)
         for group in np.argsort(rows, kind="stable")[::-1]:
             part[group] = filled.argmin()
             filled[part[group]] += rows[group]
-        tested = part[code] == np.arange(self.n_splits)[:, np.newaxis]
-        return ListedSplits(np.where(tested, TEST, TRAIN).astype(np.int8))
+        return part
 
 
 class ShuffleSplit(Splitter):

@@ -1,5 +1,6 @@
 """Linear models that choose their penalty: against scikit-learn, and how often they read."""
 
+import pickle
 from typing import Any
 
 import dask.array as da
@@ -20,6 +21,7 @@ from flowml.linear_model import (
     Ridge,
     RidgeCV,
 )
+from flowml.linear_model.ridge_cv import SCORINGS
 from flowml.model_selection import KFold, ShuffleSplit
 
 RTOL = 1e-6
@@ -100,6 +102,38 @@ def test_leaving_one_out_is_scikit_learns(
         for name in ("alpha_", "best_score_", "coef_", "intercept_"):
             np.testing.assert_allclose(getattr(model, name), getattr(peer, name), rtol=RTOL)
         assert model.n_passes_ == 2
+
+
+@pytest.mark.parametrize("scoring", SCORINGS)
+@pytest.mark.parametrize("n_targets", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_left_out_are_kept_and_scored(
+    scoring: str | None, n_targets: int, weighted: bool
+) -> None:
+    X, y, weight = make_data(n_targets=n_targets)
+    given = {"sample_weight": weight} if weighted else {}
+    options: dict[str, Any] = {"alphas": [0.1, 5.0, 3000.0], "store_cv_results": True}
+    for per_target in (False, n_targets > 1):
+        options |= {"scoring": scoring, "alpha_per_target": per_target}
+        model, peer = RidgeCV(**options).fit(X, y, **given), peers.RidgeCV(**options)
+        peer.fit(X, y, **given)
+        for name in ("alpha_", "best_score_", "coef_", "cv_results_"):
+            np.testing.assert_allclose(getattr(model, name), getattr(peer, name), rtol=RTOL)
+        assert model.cv_results_.shape == peer.cv_results_.shape
+
+
+def test_rows_left_out_of_lazy_data_are_lazy() -> None:
+    X, y, _ = make_data()
+    expected = RidgeCV(store_cv_results=True).fit(X, y)
+    assert not hasattr(RidgeCV().fit(X, y), "cv_results_")
+    lazy = da.from_array(X, chunks=(100, -1)), da.from_array(y, chunks=100)
+    model = RidgeCV(store_cv_results=True).fit(*lazy)
+    assert isinstance(model.cv_results_, da.Array)
+    assert model.n_passes_ == 2
+    np.testing.assert_allclose(model.cv_results_.compute(), expected.cv_results_, rtol=RTOL)
+    assert not hasattr(pickle.loads(pickle.dumps(model)), "cv_results_")
+    again = pickle.loads(pickle.dumps(expected)).cv_results_
+    np.testing.assert_array_equal(again, expected.cv_results_)
 
 
 @pytest.mark.parametrize("scoring", [None, "neg_mean_squared_error", "neg_root_mean_squared_error"])
@@ -192,7 +226,8 @@ def test_without_a_penalty_collinear_columns_are_solved_with_the_least_norm() ->
     [
         (lambda: RidgeCV(alphas=[-1.0], cv=3), "at least 0"),
         (lambda: RidgeCV(alphas=[0.0]), "above 0"),
-        (lambda: RidgeCV(scoring="r2"), "scoring"),
+        (lambda: RidgeCV(scoring="max_error"), "scoring"),
+        (lambda: RidgeCV(cv=3, store_cv_results=True), "incompatible"),
         (lambda: RidgeCV(cv=3, alpha_per_target=True), "incompatible"),
         (lambda: ElasticNetCV(l1_ratio=0.0), "give alphas"),
         (lambda: ElasticNetCV(l1_ratio=2.0), "from 0 to 1"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import linear_model as peers
 from sklearn import model_selection as sk
@@ -56,14 +57,24 @@ class Reads:
 
 @pytest.mark.parametrize("n_rows", [10, 23, 101])
 @pytest.mark.parametrize("n_splits", [2, 3])
-@pytest.mark.parametrize("name", ["KFold", "StratifiedKFold", "GroupKFold"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("KFold", {}),
+        ("StratifiedKFold", {}),
+        ("GroupKFold", {}),
+        ("GroupKFold", {"shuffle": True, "random_state": 3}),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
-def test_splitters_are_scikit_learns(name: str, n_splits: int, n_rows: int) -> None:
+def test_splitters_are_scikit_learns(
+    name: str, options: dict[str, Any], n_splits: int, n_rows: int
+) -> None:
     random = np.random.default_rng(n_rows)
     y, groups = random.choice(["c", "a", "b"], n_rows), random.integers(0, 6, n_rows)
     X = np.zeros((n_rows, 1))
-    pairs = list(getattr(fl, name)(n_splits).split(X, y, groups))
-    expected = list(getattr(sk, name)(n_splits).split(X, y, groups))
+    pairs = list(getattr(fl, name)(n_splits, **options).split(X, y, groups))
+    expected = list(getattr(sk, name)(n_splits, **options).split(X, y, groups))
     for found, wanted in zip(pairs, expected, strict=True):
         np.testing.assert_array_equal(found[0], wanted[0])
         np.testing.assert_array_equal(found[1], wanted[1])
@@ -232,6 +243,17 @@ def test_fits_share_their_passes() -> None:
     slowest = max(model.n_passes_ for model in separate)
     assert search.n_passes_ <= slowest + 2  # the classes of each split, and the scores
     assert sum(model.n_passes_ for model in separate) > 10 * search.n_passes_
+
+
+def test_cross_validation_says_how_often_it_read_the_rows() -> None:
+    X, y = classification(400)
+    reads, codes = Reads(X), (y == "yes").astype(float)
+    with flowml.config_context(keep=False):
+        found = fl.cross_validate(LogisticRegression(), reads.X, codes, cv=3)
+    assert found["n_passes"].shape == (3,)
+    assert set(reads.counts.values()) == set(found["n_passes"])
+    assert pd.DataFrame(found).shape == (3, 4)
+    assert "n_passes" not in fl.cross_validate(peers.LogisticRegression(), X, y, cv=3)
 
 
 def test_shared_fits_are_those_of_separate_runs() -> None:

@@ -138,6 +138,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
     """
 
     needs = Needs(many_passes=True)
+    of_training_rows = ("labels_",)
 
     def __init__(
         self,
@@ -249,13 +250,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Pa
                 setattr(peer, name, getattr(self, name))
         peer.cluster_centers_ = centers.copy()
         return peer
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave lazy labels behind: they are of the training data, not of the model."""
-        state = dict(super().__getstate__())
-        if is_lazy(state.get("labels_")):
-            del state["labels_"]
-        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flowml.kernels.fold import Fold
-from flowml.kernels.rows import Array, Rows, is_sparse, slices
+from flowml.kernels.rows import Array, Block, Rows, Slice, is_sparse, slices
 
 SLICE_ROWS = 2048
 
@@ -54,20 +54,30 @@ def summarise(ask: LeaveOneOut, rows: Rows) -> LeftOutErrors:
     G. H. Golub, M. Heath & G. Wahba 1979, "Generalized cross-validation as a method for choosing
     a good ridge parameter".
     """
-    n_alphas, n_targets, p = ask.coef.shape
-    count, error = 0.0, np.zeros((n_alphas, n_targets))
+    count, error = 0.0, np.zeros(ask.coef.shape[:2])
     for part in slices(rows, SLICE_ROWS):
-        assert part.y is not None
-        n_rows = part.X.shape[0]
-        weight = np.ones(n_rows) if part.weight is None else part.weight
-        Z = (part.X.toarray() if is_sparse(part.X) else part.X) - ask.center[:p]
-        y = part.y.reshape(n_rows, n_targets) - ask.center[p:]
-        fitted = (Z @ ask.coef.reshape(-1, p).T).reshape(n_rows, n_alphas, n_targets)
-        leverage = weight[:, np.newaxis] * (np.square(Z @ ask.vectors) @ ask.inverse + ask.constant)
-        left = (y[:, np.newaxis, :] - fitted) / (1.0 - leverage)[:, :, np.newaxis]
-        error += np.tensordot(weight, np.square(left), axes=1)
+        weight = weights_of(part)
+        error += np.tensordot(weight, np.square(left_out(ask, part)), axes=1)
         count += float(np.count_nonzero(weight))
     return LeftOutErrors(count, error)
+
+
+def left_out(ask: LeaveOneOut, rows: Slice | Block) -> Array:
+    """Return the error on each row of the fits without it, (n_rows, n_alphas, n_targets)."""
+    assert rows.y is not None
+    n_alphas, n_targets, p = ask.coef.shape
+    n_rows, weight = rows.X.shape[0], weights_of(rows)
+    Z = (rows.X.toarray() if is_sparse(rows.X) else rows.X) - ask.center[:p]
+    y = rows.y.reshape(n_rows, n_targets) - ask.center[p:]
+    fitted = (Z @ ask.coef.reshape(-1, p).T).reshape(n_rows, n_alphas, n_targets)
+    leverage = weight[:, np.newaxis] * (np.square(Z @ ask.vectors) @ ask.inverse + ask.constant)
+    errors: Array = (y[:, np.newaxis, :] - fitted) / (1.0 - leverage)[:, :, np.newaxis]
+    return errors
+
+
+def weights_of(rows: Slice | Block) -> Array:
+    """Return the rows' weights."""
+    return np.ones(rows.X.shape[0]) if rows.weight is None else rows.weight
 
 
 def merge(left: LeftOutErrors, right: LeftOutErrors) -> LeftOutErrors:

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.linear_model import HuberRegressor as SklearnHuberRegressor
 from sklearn.pipeline import Pipeline
 
-from flowml.data.adopt import is_lazy
 from flowml.data.dataset import Dataset
 from flowml.data.map_rows import of_rows
 from flowml.drive.procedure import Procedure
@@ -109,6 +108,8 @@ class HuberRegressor(LinearOutput, WithKinks):
     (array([2.]), array([7]))
     """
 
+    of_training_rows = ("outliers_",)
+
     def __init__(  # noqa: PLR0913 - scikit-learn's parameters
         self,
         *,
@@ -158,13 +159,6 @@ class HuberRegressor(LinearOutput, WithKinks):
     def to_sklearn(self) -> SklearnHuberRegressor | Pipeline:
         """Return a plain fitted scikit-learn estimator that predicts the same."""
         return to_sklearn(self, SklearnHuberRegressor)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave a lazy mask behind: it is of the training data, not of the model."""
-        state = dict(super().__getstate__())
-        if is_lazy(state.get("outliers_")):
-            del state["outliers_"]
-        return state
 
     def _loss(self, survey: Survey) -> Loss:
         if self._is_absolute:

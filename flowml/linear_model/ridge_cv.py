@@ -1,17 +1,26 @@
 """Ridge regression whose penalty is chosen by cross-validation."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from flowml.data.dataset import Dataset
+from flowml.data.map_rows import of_rows
 from flowml.data.schema import Schema
 from flowml.drive.procedure import Procedure, Step, follow
 from flowml.drive.stage import Stage
 from flowml.kernels.gram import Gram
-from flowml.kernels.leave_one_out import LEAVE_ONE_OUT, SLICE_ROWS, LeaveOneOut, LeftOutErrors
-from flowml.kernels.rows import Array
+from flowml.kernels.leave_one_out import (
+    LEAVE_ONE_OUT,
+    SLICE_ROWS,
+    LeaveOneOut,
+    LeftOutErrors,
+    left_out,
+    weights_of,
+)
+from flowml.kernels.rows import Array, Block, slices
 from flowml.kernels.strata import STRATUM_COUNTS
 from flowml.linear_model.base import LinearModel
 from flowml.parameters import check_flags
@@ -40,9 +49,11 @@ class RidgeCV(LinearModel):
         The penalties to try: above 0 without `cv`, else at least 0.
     fit_intercept : bool, default=True
     scoring : {"r2", "neg_mean_squared_error", "neg_root_mean_squared_error"}, default=None
-        What to choose by, with `cv`: by default R², averaged over splits and targets. Without
-        `cv` it is the negative mean of the rows' squared errors.
+        What to choose by, averaged over splits and targets: by default R² with `cv`, and the
+        negative mean of the rows' squared errors without.
     cv : int, splitter or iterable of pairs of index arrays, default=None
+    store_cv_results : bool, default=False
+        Whether to keep what each row gets from the fits without it; only without `cv`.
     alpha_per_target : bool, default=False
         Whether each target gets a penalty of its own; only without `cv`.
 
@@ -51,6 +62,9 @@ class RidgeCV(LinearModel):
     alpha_ : float or ndarray of shape (n_targets,)
         The penalty chosen.
     best_score_ : float or ndarray of shape (n_targets,)
+    cv_results_ : array of shape (n_rows, n_alphas) or (n_rows, n_targets, n_alphas)
+        With `store_cv_results`: each row's squared error, or with `scoring` its prediction, by the
+        fits without it. Lazy for lazy rows.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
     intercept_ : float or ndarray of shape (n_targets,)
     solver_used_ : {"gram", "qr"}
@@ -67,6 +81,9 @@ class RidgeCV(LinearModel):
     Sample weights count in the errors too: without `cv` as in scikit-learn (weighted squares over
     the number of rows), with it as weighted means. Squared errors from a Gram matrix are right up
     to :math:`10^{-15}` or so of the target's mean square.
+
+    Scikit-learn's ``gcv_mode`` has nothing to choose here: the eigenvectors are those of the
+    columns' scatter.
 
     References
     ----------
@@ -85,6 +102,8 @@ class RidgeCV(LinearModel):
     (0.01, 1)
     """
 
+    of_training_rows = ("cv_results_",)
+
     def __init__(
         self,
         alphas: Any = (0.1, 1.0, 10.0),
@@ -92,12 +111,14 @@ class RidgeCV(LinearModel):
         fit_intercept: bool = True,
         scoring: str | None = None,
         cv: Any = None,
+        store_cv_results: bool = False,
         alpha_per_target: bool = False,
     ) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
         self.scoring = scoring
         self.cv = cv
+        self.store_cv_results = store_cv_results
         self.alpha_per_target = alpha_per_target
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -119,21 +140,24 @@ class RidgeCV(LinearModel):
         with self._training(X, y, sample_weight) as session, one_blas_thread():
             dataset = session.runtime.dataset
             splitter = self._splitter(X, y)
-            follow(session, self._searching(splitter, dataset.schema, dataset.n_rows))
+            ask = follow(session, self._searching(splitter, dataset.schema, dataset.n_rows))
+            self._keep_rows(ask, dataset)
         return self
 
     def _learning(
         self, schema: Schema, n_rows: int | None, describe: bool = True
     ) -> Procedure[None]:
         """Search on rows of which only the fit sees where they are."""
-        return self._searching(self._splitter(None, None), schema, None)
+        yield from self._searching(self._splitter(None, None), schema, None)
 
     def _splitter(self, X: Any, y: Any) -> Splitter | None:
         return None if self.cv is None else as_splitter(self.cv, X, y, None, stratified=False)
 
     def _searching(
         self, splitter: Splitter | None, schema: Schema, n_rows: int | None
-    ) -> Procedure[None]:
+    ) -> Procedure[LeaveOneOut | None]:
+        """Choose and solve; return what rows are asked that are left out."""
+        ask = None
         problem = super()._problem(schema.n_targets, schema.dtype)
         alphas = self._alphas()
         if splitter is None:
@@ -143,19 +167,34 @@ class RidgeCV(LinearModel):
             path = ridge_path(gram, alphas, problem)
             ask = leave_one_out(gram, path, alphas, problem)
             left: LeftOutErrors = (yield Step("leave one out", OnePass(LEAVE_ONE_OUT, ask))).summary
+            squared = left.error / gram.weight
             scores = -left.error / left.rows
+            if self.scoring is not None:
+                scores = score(gram, squared, self.scoring)
         else:
             splits = yield from draw_splits(splitter, n_rows)
             grams = yield from sum_splits(splits)
             gram = grams.whole
             pairs = zip(grams.train, grams.test, strict=True)
-            found = [
-                score(test, ridge_path(train, alphas, problem), self.scoring)
-                for train, test in pairs
-            ]
+            found = []
+            for train, test in pairs:
+                path = ridge_path(train, alphas, problem)
+                squared = mean_squared_errors(test, path.coef, path.intercept)
+                found.append(score(test, squared, self.scoring))
             scores = np.mean(found, axis=0)
         self._choose(alphas, scores)
         yield from self._solve(gram, schema)
+        return ask
+
+    def _keep_rows(self, ask: LeaveOneOut | None, dataset: Dataset) -> None:
+        self.__dict__.pop("cv_results_", None)
+        if not self.store_cv_results or ask is None:
+            return
+        n_alphas, n_targets = ask.coef.shape[:2]
+        targets = () if dataset.schema.y_is_1d else (n_targets,)
+        kept = partial(_kept, ask, self.scoring is not None, targets, dataset.schema.dtype)
+        meta = np.empty((0, *targets, n_alphas), dataset.schema.dtype)
+        self.cv_results_ = of_rows(dataset, kept, meta)
 
     def _choose(self, alphas: Array, scores: Array) -> None:
         """Keep the penalty of the best score, of shape (n_alphas, n_targets)."""
@@ -172,7 +211,7 @@ class RidgeCV(LinearModel):
         return np.broadcast_to(getattr(self, "alpha_", 0.0), n_targets).astype(np.float64)
 
     def _check(self, dataset: Dataset) -> None:
-        check_flags(self, "fit_intercept", "alpha_per_target")
+        check_flags(self, "fit_intercept", "store_cv_results", "alpha_per_target")
         least = "above 0" if self.cv is None else "at least 0"
         try:
             alphas = self._alphas()
@@ -181,14 +220,15 @@ class RidgeCV(LinearModel):
         low = alphas <= 0 if self.cv is None else alphas < 0
         if not np.isfinite(alphas).all() or low.any() or not len(alphas):
             raise ValueError(f"RidgeCV(alphas={self.alphas!r}): alphas must be numbers {least}")
-        if self.scoring not in SCORINGS or (self.cv is None and self.scoring is not None):
-            allowed = ", ".join(map(repr, SCORINGS)) if self.cv is not None else "None without cv"
+        if self.scoring not in SCORINGS:
+            allowed = ", ".join(map(repr, SCORINGS))
             raise ValueError(
                 f"RidgeCV(scoring={self.scoring!r}): scoring must be {allowed}; for other scores "
                 "take GridSearchCV of Ridge"
             )
-        if self.alpha_per_target and self.cv is not None:
-            raise ValueError("RidgeCV: cv!=None and alpha_per_target=True are incompatible")
+        for name in ("alpha_per_target", "store_cv_results"):
+            if getattr(self, name) and self.cv is not None:
+                raise ValueError(f"RidgeCV: cv!=None and {name}=True are incompatible")
 
     def _stages(self, schema: Schema) -> list[Stage]:
         """Describe the passes of a fit on such data."""
@@ -217,16 +257,40 @@ def leave_one_out(gram: Gram, path: RidgePath, alphas: Array, problem: Problem) 
     return LeaveOneOut(center, path.coef, vectors, inverse, constant)
 
 
-def score(gram: Gram, path: RidgePath, scoring: str | None) -> Array:
-    """Return the score of each penalty on the rows of a Gram matrix, of shape (n_alphas, 1)."""
-    squared = mean_squared_errors(gram, path.coef, path.intercept)
+def score(gram: Gram, squared: Array, scoring: str | None) -> Array:
+    """Return scores from mean squared errors, both of shape (n_alphas, n_targets).
+
+    Parameters
+    ----------
+    gram : Gram
+        Of the rows that they are of.
+    squared : ndarray
+    scoring : str or None
+        One of `SCORINGS`; None is R².
+    """
     if scoring == "neg_mean_squared_error":
-        scores = -squared
-    elif scoring == "neg_root_mean_squared_error":
-        scores = -np.sqrt(squared)
-    else:
-        total = gram.scatter.diagonal()[-squared.shape[1] :] / gram.weight
-        constant = total == 0
-        ratio = squared / np.where(constant, 1.0, total)
-        scores = np.where(constant, np.where(squared == 0, 1.0, 0.0), 1.0 - ratio)
-    return scores.mean(axis=1, keepdims=True)
+        return -squared
+    if scoring == "neg_root_mean_squared_error":
+        return -np.sqrt(squared)
+    total = gram.scatter.diagonal()[-squared.shape[1] :] / gram.weight
+    constant = total == 0
+    ratio = squared / np.where(constant, 1.0, total)
+    return np.where(constant, np.where(squared == 0, 1.0, 0.0), 1.0 - ratio)
+
+
+def _kept(
+    ask: LeaveOneOut, predicts: bool, targets: tuple[int, ...], dtype: Any, block: Block
+) -> Array:
+    """Return squared errors of rows that are left out, or predictions for them."""
+    n_alphas = len(ask.coef)
+    kept = np.empty((block.X.shape[0], *targets, n_alphas), dtype)
+    for part in slices([block], SLICE_ROWS):
+        errors, begin = left_out(ask, part), part.start - block.start
+        if predicts:
+            assert part.y is not None
+            values = part.y.reshape(len(errors), 1, -1) - errors
+        else:
+            values = weights_of(part)[:, np.newaxis, np.newaxis] * np.square(errors)
+        by_target = values.transpose(0, 2, 1).reshape(len(errors), *targets, n_alphas)
+        kept[begin : begin + len(errors)] = by_target
+    return kept

@@ -7,6 +7,7 @@ import numpy as np
 
 from flowml.kernels.rows import Array
 from flowml.model_selection.grid_search_cv import GridSearchCV
+from flowml.model_selection.shared import shares_passes
 
 
 def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
@@ -44,7 +45,8 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
     -------
     dict of str to array of shape (n_splits,)
         ``fit_time``, ``score_time``, ``test_score`` (of several scores ``test_<name>``), and what
-        else was asked for, as scikit-learn has it.
+        else was asked for, as scikit-learn has it. Of an estimator of flowml also ``n_passes``: how
+        often the data were read for all splits together, the same number for each.
 
     Examples
     --------
@@ -52,8 +54,9 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
     >>> from flowml.linear_model import LinearRegression
     >>> from flowml.model_selection import cross_validate
     >>> X = np.arange(20.0).reshape(10, 2) ** 2
-    >>> cross_validate(LinearRegression(), X, X @ [1.0, 2.0])["test_score"].round(6)
-    array([1., 1., 1., 1., 1.])
+    >>> found = cross_validate(LinearRegression(), X, X @ [1.0, 2.0])
+    >>> found["test_score"].round(6), found["n_passes"]
+    (array([1., 1., 1., 1., 1.]), array([3, 3, 3, 3, 3]))
     """
     search = GridSearchCV(
         estimator,
@@ -72,6 +75,8 @@ def cross_validate(  # noqa: PLR0913 - scikit-learn's parameters
     found: dict[str, Any] = {"fit_time": outcome.fit_time, "score_time": outcome.score_time}
     if return_estimator:
         found["estimator"] = list(outcome.estimators)
+    if shares_passes(estimator):
+        found["n_passes"] = np.full(search.n_splits_, search.n_passes_)
     for side in ("test", "train"):
         found |= {f"{side}_{name}": scores for name, scores in getattr(outcome, side).items()}
     return found

@@ -54,6 +54,7 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    n_classes_ : int
     estimators_ : list of estimators
         One for each class, or one for two.
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two
@@ -225,6 +226,11 @@ class OneVsRestClassifier(MetaEstimatorMixin, ClassifierMixin, PassEstimator):
         labels = (yield Step("classes", OnePass(LABEL_WEIGHTS))).summary
         self.classes_ = found_classes(self, labels)
         return self.classes_[1:] if len(self.classes_) == 2 else self.classes_
+
+    @property
+    def n_classes_(self) -> int:
+        """How many classes there are."""
+        return len(self._fitted_classes())
 
     def _fitted_classes(self) -> Array:
         check_is_fitted(self)
