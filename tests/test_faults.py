@@ -231,7 +231,10 @@ def test_a_worker_whose_connection_to_the_scheduler_is_cut(faults: Faults, runti
 
 @on("dataflow", "parameter_server", "coded", slow=("allreduce",))
 def test_a_client_whose_connection_to_the_scheduler_is_cut(faults: Faults, runtime: str) -> None:
-    with Proxy(faults.cluster.scheduler_address) as proxy, Client(proxy.address) as client:
+    with (
+        Proxy(faults.cluster.scheduler_address) as proxy,
+        Client(proxy.address, set_as_default=False) as client,
+    ):
         strike = faults.at("in pass 3", proxy.cut, 0.3)
         assert re.search(SEEN, fit(client, runtime, "slow", strike))
 

@@ -59,7 +59,10 @@ def leftovers(client: Client) -> list[str]:
     left : list of str
         Such as ``"tcp://127.0.0.1:40001 holds flowml-shard-1"``.
     """
-    left = list(client.run_on_scheduler(_left_on_scheduler))
+    try:
+        left = list(client.run_on_scheduler(_left_on_scheduler))
+    except OSError:  # the client has kept a connection that was cut, and makes another
+        left = list(client.run_on_scheduler(_left_on_scheduler))
     for address, found in client.run(_left_on_worker, on_error="ignore").items():
         left += [f"{address} {what}" for what in found]
     return sorted(left)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask.delayed import Delayed
-from distributed import Client, Future, futures_of, wait
+from distributed import Client, Future, futures_of
 
 from flowml.data.block_source import DaskKeys
 from flowml.data.dataset import Dataset
@@ -88,7 +88,7 @@ def _call_for_one(client: Client) -> None:
     """Wait for a worker to run a task: a cluster that adapts to its load starts none for less."""
     called = client.submit(bool, key=f"flowml-call-{unique_token()}")
     try:
-        wait(called, timeout=WAIT_FOR_WORKERS)
+        called.result(WAIT_FOR_WORKERS)
     except TimeoutError:
         raise TimeoutError(
             f"the cluster has no worker, and none came within {WAIT_FOR_WORKERS:g} s: start some "

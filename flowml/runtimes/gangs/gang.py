@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Self
 
-from distributed import Client, Future, wait
+from distributed import Client, Future
 
 from flowml.runtimes.cluster.graphs import unique_token
 from flowml.runtimes.cluster.workers import LOOK_EVERY, cluster_workers, forget
@@ -240,7 +240,8 @@ class Gang:
         futures = [self._futures[number] for number in numbers]
         try:
             wait_on(self.client, workers, futures)
-            self.members += [future.result(STARTED_WITHIN) for future in futures]
+            with self.client.as_current():  # whose connection the handles use
+                self.members += [future.result(STARTED_WITHIN) for future in futures]
             self._stays += [self.submit(number, stay) for number in numbers]
         except BaseException as error:
             forget(self.client, futures)
@@ -318,8 +319,9 @@ class Gang:
             return
         there = {worker.address for worker in cluster_workers(self.client)}
         tasks = [self.submit(n, end) for n in dropped if self.workers[n].address in there]
-        with suppress(TimeoutError):
-            wait(tasks, timeout=ENDED_WITHIN)
+        deadline = time.monotonic() + ENDED_WITHIN
+        while not all(task.done() for task in tasks) and time.monotonic() < deadline:
+            time.sleep(BETWEEN_LOOKS)
         forget(self.client, tasks)
 
     def name(self, number: int) -> str:
