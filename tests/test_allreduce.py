@@ -1,9 +1,7 @@
 """The loop on the workers over a collective: the same bits as a graph for each pass."""
 
-import asyncio
+import ast
 import gc
-import select
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import dask.array as da
 import numpy as np
@@ -30,16 +29,26 @@ from flowml.kernels.linear_loss import LOSS_CURVATURE, Point, Target
 from flowml.kernels.rows import Block
 from flowml.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from flowml.losses.logistic import LogisticLoss
-from flowml.runtimes.allreduce.rank import LEASE, RING, break_off, run
+from flowml.runtimes.allreduce.rank import LEASE, RING, run
 from flowml.runtimes.allreduce.ranks import Ranks
-from flowml.runtimes.allreduce.ring import Ring, RingError
+from flowml.runtimes.allreduce.ring import (
+    HEAD_BYTES,
+    TIMEOUT,
+    Head,
+    Ring,
+    RingError,
+    read_head,
+    read_payload,
+)
 from flowml.runtimes.allreduce.runtime import AllreduceRuntime
+from flowml.runtimes.allreduce.sockets import end_with_reset, listeners
 from flowml.runtimes.cluster.workers import cluster_workers
 from flowml.runtimes.gangs.gang import MemberLostError
 from flowml.runtimes.gangs.member import Member, present
 from flowml.runtimes.placement import place
 from flowml.runtimes.shard import Leaf, Shard
-from flowml.testing import Faults
+from flowml.testing import Faults, assert_clean
+from tests.clusters import local_cluster
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, PowerSolver, make_rows, merge, summarise
 from tests.slow_iteration import SlowIteration, SlowSolver
@@ -200,7 +209,7 @@ def on_ranks(client: Client, dataset: Dataset, sum_above: int, fold: Fold, ask: 
 
 
 def test_payloads_of_any_length_are_gathered(client: Client) -> None:
-    sizes = [0, 10, 4_088, 4_089, 5, 300_000, 300_001, 7]
+    sizes = [0, 10, 4_080, 4_081, 5, 300_000, 300_001, 7]
     ranks = Ranks(client, cluster_workers(client))
     try:
         wanted = [[bytes([rank]) * size * (rank + 1) for rank in range(2)] for size in sizes]
@@ -208,6 +217,33 @@ def test_payloads_of_any_length_are_gathered(client: Client) -> None:
             assert answer.result(30) == wanted
     finally:
         ranks.close()
+
+
+def test_what_a_broken_ring_cuts_short_is_refused() -> None:
+    """For xgboost may take the end of a connection for the end of an exchange."""
+    payload = b"some bytes"
+    head = Head(len(payload), crc32(payload))
+    slot = np.frombuffer(head.to_bytes(2) + payload, np.uint8)
+    assert read_head(slot, 2) == head
+    assert read_payload(slot[HEAD_BYTES:], head) == payload
+    for spoiled, rank in ((slot, 1), (np.zeros_like(slot), 2), (slot + slot, 2)):
+        with pytest.raises(RingError, match="cut short"):
+            read_head(spoiled, rank)
+    with pytest.raises(RingError, match="cut short"):
+        read_payload(slot[HEAD_BYTES:] + slot[HEAD_BYTES:], head)
+
+
+def test_a_ring_knows_its_connections_among_those_of_its_process(client: Client) -> None:
+    ranks = Ranks(client, cluster_workers(client))
+    try:
+        for answer in ranks.call_all(connections):
+            assert answer.result(30) == 1  # to the other rank; Dask has some, too
+    finally:
+        ranks.close()
+
+
+def connections(member: Member) -> int:
+    return end_with_reset(TIMEOUT)
 
 
 def gather_in_turn(member: Member, sizes: list[int]) -> list[list[bytes]]:
@@ -280,10 +316,11 @@ class Failing(PowerIteration):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) -> None:
-    """None waits for it, those that aren't beside it in the ring neither."""
+    """None waits for it, those that aren't beside it in the ring neither, and nothing is left."""
     with Client(mortals) as client, Faults(mortals) as faults:
         faults.settle(3)
         workers = cluster_workers(client)
+        listened = client.run(n_listeners)
         ranks = Ranks(client, workers)
         try:
             block = Block(make_rows(100, 3), None, None)
@@ -301,20 +338,47 @@ def test_all_ranks_hear_of_one_that_is_killed(mortals: LocalCluster, rank: int) 
                 ranks.ask(rank, present).result(20)
         finally:
             ranks.close()
+        assert_clean(client)
+        for address, count in client.run(n_listeners).items():
+            assert count == listened.get(address, count)
 
 
-def test_a_connection_that_its_other_end_has_closed_hangs_up() -> None:
-    """For xgboost reads it for ever otherwise."""
+def n_listeners() -> int:
+    return len(listeners())
+
+
+@pytest.mark.parametrize(
+    "n_rings", [12, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
+def test_nothing_waits_or_stays_after_a_ring_broke(n_rings: int) -> None:
+    """The first rank is killed, which has the tracker, while all do nothing but add up."""
+    command = [sys.executable, "-m", "tests.killed_rings", str(n_rings)]
+    said = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert ast.literal_eval(said.stdout.splitlines()[-1]) == {"left": 3 * n_rings}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fits_that_lose_ranks_leave_nothing() -> None:
+    """Forty on four workers, of passes so short that ranks mostly wait for each other."""
+    X = da.from_array(make_rows(2_400, 3), chunks=(100, -1))
+    wanted = PowerIteration(2_000).fit(X).direction_
     with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as ours,
+        local_cluster(4) as cluster,
+        Client(cluster) as client,
+        Faults(cluster) as faults,
     ):
-        listener.accept()[0].close()
-        polling = select.poll()
-        polling.register(ours, select.POLLIN)
-        assert polling.poll(1000) == [(ours.fileno(), select.POLLIN)]
-        asyncio.run(break_off(Member("unused", 1)))
-        assert polling.poll(1000)[0][1] & select.POLLHUP
+        for number in range(40):
+            faults.settle(4)
+            ranks = sorted(faults.workers)
+            strike = faults.at("in pass 200", faults.kill, ranks[number % 4 if number < 20 else 0])
+            with flowml.config_context(client=client, runtime="allreduce", callbacks=[strike]):
+                model = PowerIteration(2_000).fit(X)
+            assert strike.happened
+            np.testing.assert_array_equal(model.direction_, wanted)
+            assert_clean(client)
 
 
 KILLED = """

@@ -215,7 +215,7 @@ def test_schedules_are_those_of_the_runtimes() -> None:
     assert Dataflow().fan_in == graphs.MERGE_FAN_IN
     assert Allreduce().sum_above == ring_pass.SUM_ABOVE
     for payload in (0, 3_000, 5_000, 200_000):
-        wrapped = payload + simulated_allreduce.MESSAGE_BYTES - ring.LENGTH_BYTES
+        wrapped = payload + simulated_allreduce.MESSAGE_BYTES - ring.HEAD_BYTES
         assert simulated_allreduce.slot_bytes(payload) == ring.slot_for(wrapped)
     for n in (1, 2, 16, 17, 300):
         shards = tuple(placement.ShardPlan("", (number,)) for number in range(n))

@@ -1,16 +1,11 @@
 """A rank: a member that runs the whole loop, and gets the same sum as all others in each pass."""
 
-import os
-import socket
 import time
 from asyncio import to_thread
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
-
-import psutil
 
 from flowml.kernels.fold import Ask, Fold, Summary
 from flowml.runtimes.allreduce.ring import Ring, RingError, Tracker
@@ -95,18 +90,6 @@ async def stop_tracker(member: Member) -> None:
     tracker = member.notes.pop(TRACKER, None)
     if tracker is not None:
         await to_thread(tracker.close)
-
-
-async def break_off(member: Member) -> None:
-    """Shut connections of this process that their other end has closed.
-
-    xgboost takes the end of a connection for an answer of no bytes, and asks again for ever; it
-    gives up where the connection is shut at this end too.
-    """
-    for connection in psutil.Process().net_connections("tcp"):
-        if connection.status == psutil.CONN_CLOSE_WAIT:
-            with suppress(OSError), socket.socket(fileno=os.dup(connection.fd)) as ended:
-                ended.shutdown(socket.SHUT_RDWR)
 
 
 def run(

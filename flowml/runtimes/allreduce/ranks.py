@@ -7,14 +7,9 @@ from typing import Any
 
 from distributed import Client
 
-from flowml.runtimes.allreduce.rank import (
-    break_off,
-    join_ring,
-    leave_ring,
-    start_tracker,
-    stop_tracker,
-)
+from flowml.runtimes.allreduce.rank import join_ring, leave_ring, start_tracker, stop_tracker
 from flowml.runtimes.gangs.gang import LOST, Answer, Gang
+from flowml.runtimes.gangs.member import present
 from flowml.runtimes.gangs.preflight import agree
 from flowml.runtimes.placement import Worker
 
@@ -53,13 +48,14 @@ class Ranks(Gang):
             raise
 
     def close(self) -> None:
-        """Part, those that still can, and dissolve the gang."""
+        """Part, those that still can, and dissolve the gang.
+
+        All are done before the first one leaves: leaving cuts short what others still read.
+        """
+        for step in (present, leave_ring):
+            with suppress(*LOST):
+                _wait(self.call_all(step), PARTED_WITHIN)
         members = range(len(self.members))
-        try:
-            _wait(self.call_all(leave_ring), PARTED_WITHIN)
-        except LOST:
-            for number in members:
-                self.meet(number, break_off)
         with suppress(*LOST):
             _wait([self.meet(number, stop_tracker) for number in members], PARTED_WITHIN)
         super().close()
