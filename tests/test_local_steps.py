@@ -40,6 +40,20 @@ def test_all_runtimes_give_the_same_bits(client: Client, local_steps: int | None
         assert found[0].n_passes_ == other.n_passes_
 
 
+@pytest.mark.parametrize(
+    ("local_steps", "said"),
+    [
+        (1, "an epoch is a pass"),
+        (8, "8 epochs are a pass"),
+        (None, "all epochs are a pass, and another looks at their mean"),
+    ],
+)
+def test_a_plan_says_how_many_epochs_a_pass_is(local_steps: int | None, said: str) -> None:
+    X = np.zeros((100, 3))
+    with flowml.config_context(local_steps=local_steps):
+        assert said in str(flowml.plan(SGDRegressor(), X, X[:, 0]))
+
+
 @pytest.mark.parametrize("local_steps", [1, 2, 8])
 def test_passes_are_fewer_and_the_minimum_is_the_same(local_steps: int) -> None:
     X, y, least = rows()

@@ -41,6 +41,19 @@ def check_epsilon(estimator: Any) -> None:
         raise ValueError(f"{type(estimator).__name__}(epsilon=0): huber needs an epsilon above 0")
 
 
+def epochs_of_a_pass(local_steps: int | None) -> str:
+    """Say how many epochs a pass is, for people.
+
+    Examples
+    --------
+    >>> epochs_of_a_pass(1), epochs_of_a_pass(4)
+    ('an epoch is a pass', '4 epochs are a pass')
+    """
+    if local_steps is None:
+        return "all epochs are a pass, and another looks at their mean"
+    return "an epoch is a pass" if local_steps == 1 else f"{local_steps} epochs are a pass"
+
+
 class StochasticPredictor(LinearPredictor):
     """A linear predictor that is fitted an epoch at a time, each of which is a pass."""
 
@@ -151,7 +164,7 @@ class StochasticPredictor(LinearPredictor):
         nothing, share = np.zeros(objective.shape), np.ones(p) if schema.sparse else None
         solver = Sgd(objective, nothing, self.tol, self.max_iter, self._schedule(1.0, 0, 0), share)
         sample, work = 3 * 8 * ask.limit * (p + 1), 8 * SLICE_BYTES + 8 * 8 * nothing.size
-        question, note = solver.ask(solver.init()), "an epoch is a pass"
+        question, note = solver.ask(solver.init()), epochs_of_a_pass(get_config().local_steps)
         shared = p if solver.along_columns else 0
         descent = Stage(
             STAGE,
