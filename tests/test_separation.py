@@ -153,22 +153,34 @@ def well_posed(kind: str) -> tuple[Array, Array]:
     return X, y.astype(np.intp)
 
 
+@pytest.mark.parametrize(
+    ("solver", "n_rows"), [("fista", N), ("fista", 60_000), ("block_descent", N), ("admm", N)]
+)
+def test_where_other_solvers_end_a_column_is_named(solver: str, n_rows: int) -> None:
+    X, noisy = rows(n_rows)
+    y = (noisy > 0) | (X[:, 3] == 1)
+    model = LogisticRegression(C=np.inf, solver=solver, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="columns x3 separate some rows"):
+        model.fit(X, y)
+    assert model.n_passes_ <= flowml.plan(model, X, y).passes
+
+
+WELL_POSED = [
+    "large coefficients",
+    "unscaled",
+    "rare class",
+    "nearly collinear",
+    "collinear",
+    "heavy tails",
+    "rare column",
+    "one row between",
+    "powers",
+]
+
+
 @pytest.mark.parametrize("tol", [1e-4, 1e-7])
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "large coefficients",
-        "unscaled",
-        "rare class",
-        "nearly collinear",
-        "collinear",
-        "heavy tails",
-        "rare column",
-        "one row between",
-        "powers",
-    ],
-)
+@pytest.mark.parametrize("kind", WELL_POSED)
 def test_a_minimum_far_out_raises_no_alarm(kind: str, n_classes: int, tol: float) -> None:
     X, y = well_posed(kind)
     if n_classes == 3:
@@ -177,6 +189,16 @@ def test_a_minimum_far_out_raises_no_alarm(kind: str, n_classes: int, tol: float
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["fista", "block_descent", "admm"])
+@pytest.mark.parametrize("kind", WELL_POSED)
+def test_a_fit_that_ends_far_from_a_minimum_raises_no_alarm(kind: str, solver: str) -> None:
+    X, y = well_posed(kind)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        LogisticRegression(C=np.inf, solver=solver, max_iter=40).fit(X, y)
+    assert not [one for one in raised if "separate" in str(one.message)]
 
 
 def test_a_fit_that_is_not_separated_takes_no_pass_to_say_so() -> None:

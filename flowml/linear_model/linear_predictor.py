@@ -44,7 +44,6 @@ from flowml.parameters import check_choice, check_flags, check_integer, check_nu
 from flowml.penalties.penalty import Penalty
 from flowml.runtimes.blas import one_blas_thread
 from flowml.runtimes.machine import total_memory
-from flowml.solvers.lbfgs import Lbfgs
 from flowml.solvers.objective import Objective
 from flowml.solvers.solver import Solver
 
@@ -252,8 +251,8 @@ class LinearPredictor(PassEstimator):
             allowed, passes = evidence.precision(self.tol), evidence.MOST_PASSES
             doubt = f"a sample leaves standard errors more than {allowed:g} off"
             stages.append(Stage(evidence.STAGE, solver.fold, question, passes, work, only_if=doubt))
-        if isinstance(solver, Lbfgs) and loss.tail > 0.0 and self._is_unpenalised:
-            stages.append(separation.stage(solver, work))
+        if self._is_unpenalised:
+            stages += separation.stages(solver, work)
         return stages
 
     def _choose_solver(self, schema: Schema) -> tuple[str, str]:

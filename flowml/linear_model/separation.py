@@ -3,7 +3,8 @@
 Newton's method tells by its own steps. Those of L-BFGS come to lead along the direction in which
 the classes are separated, if there is one; whether they are takes a look at every row. Of a fit
 that isn't separated the sample's rows say so, at no pass. Where the rows don't, the fit goes on to
-a finer tolerance before the verdict: near a minimum the steps get shorter then.
+a finer tolerance before the verdict: near a minimum the steps get shorter then. Where FISTA, ADMM
+or block descent end, L-BFGS goes on on the sample alone, and a look along its step is the verdict.
 """
 
 from dataclasses import replace
@@ -13,8 +14,12 @@ from flowml.drive.procedure import Procedure, Step
 from flowml.drive.stage import Stage
 from flowml.kernels.rows import Array
 from flowml.linear_model.survey import Survey
+from flowml.solvers.admm import Admm
+from flowml.solvers.block_descent import BlockDescent
+from flowml.solvers.fista import Fista
 from flowml.solvers.in_memory import solve_in_memory
 from flowml.solvers.lbfgs import Lbfgs
+from flowml.solvers.objective import Objective, Start
 from flowml.solvers.one_pass import OnePass
 from flowml.solvers.separation import (
     BOTH_WAYS,
@@ -24,14 +29,19 @@ from flowml.solvers.separation import (
     both_ways,
     growing_columns,
     is_doubtful,
+    may_lack_minimum,
     may_separate,
     separates,
 )
 from flowml.solvers.solver import Solver
 
 STAGE = "separation"
+WITHOUT_CURVATURE = Lbfgs | Fista | BlockDescent | Admm
+"""Solvers that can't tell by themselves."""
 LOOKS = 2
 """Most looks at every row."""
+STEPS = 100
+"""Most that are made on the sample."""
 FINE = 1e-6
 """Tolerance at which steps along a tail are told from those along a direction that is flat."""
 
@@ -46,8 +56,10 @@ def find_growing(survey: Survey, solver: Solver, state: Any) -> Procedure[tuple[
     state : state of the solver
         Where it ended.
     """
-    if not isinstance(solver, Lbfgs):
+    if not isinstance(solver, WITHOUT_CURVATURE):
         return state, getattr(state, "growing", None)
+    if not isinstance(solver, Lbfgs):
+        return state, (yield from _growing_by_sample(survey, solver.objective, state))
     if not (yield from _separates(survey, solver, state, SUSPICION)):
         return state, None
     finer = _finer(solver, state)
@@ -59,11 +71,24 @@ def find_growing(survey: Survey, solver: Solver, state: Any) -> Procedure[tuple[
     return state, growing_columns(state.direction) if is_separated else None
 
 
-def stage(solver: Lbfgs, workspace: int) -> Stage:
-    """Describe the looks; the steps between them are among the fit's own."""
+def _growing_by_sample(survey: Survey, objective: Objective, state: Any) -> Procedure[Array | None]:
+    """Look along the step at which L-BFGS ends on the sample, in memory, where this fit ends."""
+    if state.separated or not may_lack_minimum(objective):
+        return None
+    start = Start(state.theta, state.theta, float("inf"))
+    solver = Lbfgs(objective, start, FINE, STEPS)
+    there = solve_in_memory(solver, [survey.sample])[0]
+    is_separated = yield from _separates(survey, solver, there, VERDICT)
+    return growing_columns(there.direction) if is_separated else None
+
+
+def stages(solver: Solver, workspace: int) -> list[Stage]:
+    """Describe the looks, where there may be any; steps between them are among the fit's own."""
+    if not isinstance(solver, WITHOUT_CURVATURE) or solver.objective.loss.tail == 0.0:
+        return []
     ask = both_ways(solver.objective, solver.start.theta)
     suspicion = "coefficients seem to grow for ever"
-    return Stage(STAGE, BOTH_WAYS, ask, LOOKS, workspace, only_if=suspicion)
+    return [Stage(STAGE, BOTH_WAYS, ask, LOOKS, workspace, only_if=suspicion)]
 
 
 def _separates(survey: Survey, solver: Lbfgs, state: Any, doubt: Doubt) -> Procedure[bool]:

@@ -85,15 +85,22 @@ def growing_columns(step: Array) -> Array:
     return growing
 
 
+def may_lack_minimum(objective: Objective) -> bool:
+    """Tell whether rows can be asked if the objective has a minimum.
+
+    Only for losses of labels, where a predictor of zero speaks for none.
+    """
+    loss = objective.loss
+    return loss.separation > 0.0 and _is_even_at_zero(loss) and falls_for_ever(objective)
+
+
 def is_doubtful(objective: Objective, step: Array, tol: float) -> bool:
     """Tell whether a look far out along the next step of a quasi-Newton method may tell more.
 
     Near a minimum such a step is about as long as the tolerance, in a tail about one in the
-    predictor. Only for losses of labels, where a predictor of zero speaks for none.
+    predictor.
     """
-    loss = objective.loss
-    sided = loss.separation > 0.0 and _is_even_at_zero(loss)
-    return sided and falls_for_ever(objective) and bool(np.abs(step).max() > LONG * tol)
+    return may_lack_minimum(objective) and bool(np.abs(step).max() > LONG * tol)
 
 
 def both_ways(objective: Objective, step: Array) -> Asks:
