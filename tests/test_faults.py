@@ -23,6 +23,7 @@ from flowml.drive.checkpoint import read
 from flowml.drive.events import Incident, PassCompleted
 from flowml.linear_model import LinearRegression, LogisticRegression
 from flowml.preprocessing import StandardScaler
+from flowml.runtimes.coded import table
 from flowml.testing import Faults, Proxy, assert_clean
 from flowml.testing.faults import COMES_WITHIN
 from tests.slow_iteration import PASSES, SlowIteration, fixed_rows
@@ -220,6 +221,25 @@ def test_a_worker_paused_for_longer_than_a_pass(faults: Faults, runtime: str) ->
     with Client(faults.cluster) as client:
         strike = faults.at("in pass 3", faults.pause, seconds=0.5)
         assert not re.search(SEEN, fit(client, runtime, "slow", strike))
+
+
+def test_a_worker_that_is_stopped_before_a_coded_fit_is_done_without(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "HEARD_WITHIN", 2.0)
+    stopped = faults.pick()
+    faults.pause(stopped, seconds=6.0)
+    with Client(faults.cluster) as client:
+        said = fit(client, "coded", "slow", faults.at("pass 1", bool))
+    assert f"worker {stopped} wasn't heard of for 2 s as the fit began" in said
+
+
+@pytest.mark.slow
+def test_a_server_that_is_stopped_for_long_is_told(faults: Faults) -> None:
+    with Client(faults.cluster) as client:
+        strike = faults.at("in pass 3", faults.pause, min(faults.workers), seconds=12.0)
+        said = fit(client, "parameter_server", "slow", strike)
+    assert "the parameter server broke (workers lost: none, but one didn't answer" in said
 
 
 @on("allreduce", "parameter_server", slow=("dataflow", "coded"))

@@ -84,6 +84,16 @@ def cluster_workers(client: Client) -> list[Worker]:
     ]
 
 
+def quiet_workers(client: Client, seconds: float) -> set[str]:
+    """Return the workers that the scheduler hasn't heard of for some seconds: they are stopped.
+
+    By the latest that it heard of any, so that no clocks are compared.
+    """
+    seen = {address: facts["last_seen"] for address, facts in _identities(client).items()}
+    latest = max(seen.values(), default=0.0)
+    return {address for address, when in seen.items() if when < latest - seconds}
+
+
 def _call_for_one(client: Client) -> None:
     """Wait for a worker to run a task: a cluster that adapts to its load starts none for less."""
     called = client.submit(bool, key=f"flowml-call-{unique_token()}")

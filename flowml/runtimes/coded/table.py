@@ -48,6 +48,8 @@ SETTLED_WITHIN = 0.5
 """Seconds that members have at the end of a fit to answer what they owe."""
 SEATED_WITHIN = 60.0
 """Seconds that members have at its start."""
+HEARD_WITHIN = 30.0
+"""Seconds that a worker may be stopped at the start of a fit before that goes on without it."""
 
 
 class Table:
@@ -105,20 +107,33 @@ class Table:
         """Seat the members and wait for their parts; tell what that takes."""
         started = time.monotonic()
         self._copies.read(self._holdings(self._assignment))  # read as the members sit down
-        for answer in self._gang.gather().ask_all(sit_down, self._fit):
+        quiet = self._gang.gather_heard(HEARD_WITHIN)
+        for seat in quiet:
+            self._seats.lose(seat)
+            self._copies.lose(seat)
+        self._known_lost.update(quiet)
+        for answer in self._gang.ask_all(sit_down, self._fit):
             answer.result(SEATED_WITHIN)
         reading = Reading(self._copies, rules_of(self._code, self._handling).lending)
         lent = reading.run()
         for seat in reading.gone:
             self._seats.lose(seat)
         self._loading = time.monotonic() - started
+        news = [
+            f"worker {self._address(seat)} wasn't heard of for {HEARD_WITHIN:g} s as the fit "
+            "began, which goes on without it: others read its rows"
+            for seat in quiet
+        ]
         if lent:
-            return self._lend(lent, "read its rows late", "were read by")
+            return [*news, *self._lend(lent, "read its rows late", "were read by")]
         held = sum(self._copies.nbytes(parts) for parts in self._copies.held)
         extra = held - self._copies.nbytes(range(len(self._copies.parts)))
         if extra <= 0:
-            return []
-        return [f"{self._code.name}: second workers hold copies of {extra / 1e6:.1f} MB of rows"]
+            return news
+        return [
+            *news,
+            f"{self._code.name}: second workers hold copies of {extra / 1e6:.1f} MB of rows",
+        ]
 
     def encode(self, code: DirectionalDerivativeCode) -> Encoded:
         """Have the members' workers make columns of their rows.

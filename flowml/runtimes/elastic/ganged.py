@@ -206,7 +206,7 @@ class GangedRuntime(ABC):
             self._held.move(placement)
         self.placement = placement
         gone = {worker.address for worker in before} - {w.address for w in self._workers}
-        names = ", ".join(sorted(gone)) or "none for good"
+        names = ", ".join(sorted(gone)) or "none, but one didn't answer for a while"
         return (
             f"the {self.name} broke (workers lost: {names}); it goes on from the last pass known "
             f"with {len(self._workers)} workers"

@@ -6,10 +6,16 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Self
 
+import numpy as np
 from distributed import Client, Future
 
 from flowml.runtimes.cluster.graphs import unique_token
-from flowml.runtimes.cluster.workers import LOOK_EVERY, cluster_workers, forget
+from flowml.runtimes.cluster.workers import (
+    LOOK_EVERY,
+    cluster_workers,
+    forget,
+    quiet_workers,
+)
 from flowml.runtimes.gangs.member import Member, Reply, adopt, drop, end, present, stay
 from flowml.runtimes.placement import Worker
 
@@ -121,7 +127,7 @@ class Gang:
         self.token = unique_token()
         self._futures = [self._send_for(number) for number in range(len(workers))]
         self.members: list[Any] = []
-        self._stays: list[Future[Any]] = []
+        self._stays: dict[int, Future[Any]] = {}
         self._dismissed: set[int] = set()
 
     def gather(self) -> Self:
@@ -132,9 +138,25 @@ class Gang:
         MemberLostError
             If a worker goes meanwhile.
         """
-        if not self.members:
-            self._await(range(len(self.workers)))
+        self.gather_heard(np.inf)
         return self
+
+    def gather_heard(self, patience: float) -> list[int]:
+        """Wait for members, but not for those whose workers are stopped; return their numbers.
+
+        They are dismissed. All others are there then.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds that a worker may not be heard of.
+
+        Raises
+        ------
+        MemberLostError
+            If a worker goes meanwhile.
+        """
+        return [] if self.members else self._await(range(len(self.workers)), patience)
 
     def admit(self, worker: Worker) -> int:
         """Take in another member; return its number.
@@ -234,15 +256,22 @@ class Gang:
             priority=FIRST,
         )
 
-    def _await(self, numbers: Sequence[int]) -> None:
-        """Wait for members that were sent for."""
+    def _await(self, numbers: Sequence[int], patience: float = np.inf) -> list[int]:
+        """Wait for members that were sent for; return the numbers of those that won't come."""
         workers = [self.workers[number] for number in numbers]
         futures = [self._futures[number] for number in numbers]
         try:
-            wait_on(self.client, workers, futures)
+            undone = wait_on(self.client, workers, futures, patience)
+            absent = [numbers[place] for place in undone]
             with self.client.as_current():  # whose connection the handles use
-                self.members += [future.result(STARTED_WITHIN) for future in futures]
-            self._stays += [self.submit(number, stay) for number in numbers]
+                for number in numbers:
+                    there = number not in absent
+                    future = self._futures[number]
+                    self.members.append(future.result(STARTED_WITHIN) if there else None)
+            self._stays |= {n: self.submit(n, stay) for n in numbers if n not in absent}
+            self._dismissed.update(absent)
+            self.client.cancel([self._futures[number] for number in absent])
+            return absent
         except BaseException as error:
             forget(self.client, futures)
             if isinstance(error, RuntimeError):  # so Dask says that an actor's worker is gone
@@ -308,7 +337,7 @@ class Gang:
                 answer.result(DISSOLVED_WITHIN)
         self._end_dropped()
         self.members = []
-        futures = [*self._futures, *self._stays]
+        futures = [*self._futures, *self._stays.values()]
         self.client.cancel(futures)  # an actor's handle holds references of its own
 
     def _end_dropped(self) -> None:
@@ -329,8 +358,26 @@ class Gang:
         return f"flowml-member-{self.token}-{number}"
 
 
-def wait_on(client: Client, workers: Sequence[Worker], tasks: Sequence[Future[Any]]) -> None:
+def wait_on(
+    client: Client,
+    workers: Sequence[Worker],
+    tasks: Sequence[Future[Any]],
+    patience: float = np.inf,
+) -> list[int]:
     """Wait for tasks of which each can run on one worker only, as long as that is there.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : sequence of Worker
+    tasks : sequence of Future
+    patience : float
+        Seconds that a worker may not be heard of: after that its task isn't waited for.
+
+    Returns
+    -------
+    undone : list of int
+        The places of such tasks.
 
     Raises
     ------
@@ -338,11 +385,16 @@ def wait_on(client: Client, workers: Sequence[Worker], tasks: Sequence[Future[An
         If one of the workers goes meanwhile.
     """
     looked = time.monotonic()
-    while not all(task.done() for task in tasks):  # a timeout's traceback would keep them alive
-        time.sleep(BETWEEN_LOOKS)
+    quiet = set[str]()
+    while undone := [place for place, task in enumerate(tasks) if not task.done()]:
+        if quiet.issuperset(workers[place].address for place in undone):
+            break
+        time.sleep(BETWEEN_LOOKS)  # a timeout's traceback would keep the tasks alive
         if time.monotonic() < looked + LOOK_EVERY:
             continue
         looked = time.monotonic()
         there = {worker.address for worker in cluster_workers(client)}
         if gone := {worker.address for worker in workers} - there:
             raise MemberLostError(f"the scheduler has lost {', '.join(sorted(gone))}")
+        quiet = quiet_workers(client, patience) if patience < np.inf else set()
+    return undone
