@@ -43,6 +43,7 @@ from flowml.runtimes.allreduce.ring import (
 from flowml.runtimes.allreduce.runtime import AllreduceRuntime
 from flowml.runtimes.allreduce.sockets import end_with_reset, listeners
 from flowml.runtimes.cluster.workers import cluster_workers
+from flowml.runtimes.elastic.leaving import Watch
 from flowml.runtimes.gangs.gang import MemberLostError
 from flowml.runtimes.gangs.member import Member, present
 from flowml.runtimes.placement import place
@@ -379,6 +380,15 @@ def test_fits_that_lose_ranks_leave_nothing() -> None:
             assert strike.happened
             np.testing.assert_array_equal(model.direction_, wanted)
             assert_clean(client)
+
+
+def test_a_look_at_who_is_to_leave_reads_no_notes_that_do_not_travel(client: Client) -> None:
+    """Dask makes one of what a user replicates, and breaks the connection that asks for it."""
+    workers = cluster_workers(client)
+    replicated = client.scatter(1, broadcast=True)
+    watch = Watch(client, from_dask(da.from_array(rows()[0], chunks=(701, -1))), every=0.0)
+    assert watch.staying(workers) == workers
+    replicated.release()
 
 
 KILLED = """

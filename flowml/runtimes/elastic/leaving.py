@@ -92,7 +92,7 @@ class Watch:
         gone = {worker.address for worker in known} - here
         if gone:
             raise MemberLostError(f"the scheduler has lost {', '.join(sorted(gone))}")
-        leaving = self._asked_to_leave() & here
+        leaving = {address for address in here if self._is_asked_to_leave(address)}
         staying = [worker for worker in there if worker.address not in leaving]
         if not staying:
             return None
@@ -105,7 +105,12 @@ class Watch:
         if leaving:
             self._client.retire_workers(sorted(leaving))
 
-    def _asked_to_leave(self) -> set[str]:
-        events = self._client.get_events("all")
-        notes = [note for when, note in events if when > self._since and REFUSED in note]
-        return {address for note in notes for address in note[REFUSED]}
+    def _is_asked_to_leave(self, address: str) -> bool:
+        """Tell whether Dask has noted it, among what it notes of this worker.
+
+        What it notes of all can't be read any more once a user has replicated something: then it
+        holds objects that don't travel.
+        """
+        events = self._client.get_events(address)
+        notes = [note for when, note in events if when > self._since and isinstance(note, dict)]
+        return any(note.get("action") == REFUSED for note in notes)
