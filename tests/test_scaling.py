@@ -23,14 +23,14 @@ def record(n_workers: int, row_bytes: int, runtime: str, summary_bytes: int) -> 
         "summary_bytes": summary_bytes,
     }
     seconds = predicted(as_measured(told | {"seconds": [[1.0]]}), COSTS)
-    return told | {"seconds": [[9.0 * seconds], [3.0 * seconds, seconds, 0.5 * seconds]]}
+    return told | {"seconds": [[9.0 * seconds], [seconds, 0.5 * seconds]]}
 
 
 def records(*n_workers: int) -> list[dict[str, Any]]:
     return [record(*kind) for kind in product(n_workers, ROW_BYTES, RUNTIMES, SUMMARY_BYTES)]
 
 
-def test_costs_are_fitted_to_the_least_disturbed_turn() -> None:
+def test_costs_are_fitted_to_what_passes_usually_took() -> None:
     costs, rows = compare(records(1, 2, 8), cores=2)
     assert costs.row == pytest.approx(COSTS.row, rel=0.02)
     assert all(is_within(row.simulated, row.measured) for row in rows)
@@ -52,6 +52,11 @@ def test_the_page_shows_what_was_measured_and_what_would_be(tmp_path: Path) -> N
     }
     write(results, tmp_path, largest=16)
     text = (tmp_path / "scaling.md").read_text()
+    glance = text.split("\n## ")[1]
+    assert [glance.count(f"| {way} | 0.") for way in ("dataflow", "allreduce", "tree of 8")] == [
+        1
+    ] * 3
+    assert glance.count("| Pareto, shape 2 | 16 |") == 1
     assert "16 of 16 simulated" in text
     assert "2.5 processes wanted one of its 2 cores" in text
     assert "| 2 | 6 | 6 | yes |" in text

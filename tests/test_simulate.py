@@ -1,6 +1,7 @@
 """The simulation against closed forms, its own laws, and costs that are known."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -12,7 +13,9 @@ from flowml.codes.fractional_repetition import FractionalRepetition
 from flowml.kernels.rows import Array
 from flowml.runtimes import placement
 from flowml.runtimes.allreduce import ring, ring_pass
+from flowml.runtimes.coded import coded_pass
 from flowml.runtimes.dataflow import graphs
+from flowml.runtimes.parameter_server import ranges
 from flowml.simulate import (
     Allreduce,
     Coded,
@@ -28,6 +31,7 @@ from flowml.simulate import (
     ShiftedExponential,
     Steady,
     Threads,
+    Timeline,
     TreeAllreduce,
     Workload,
     fitted,
@@ -36,8 +40,10 @@ from flowml.simulate import (
     simulate,
 )
 from flowml.simulate import allreduce as simulated_allreduce
+from flowml.simulate import coded as simulated_coded
 from flowml.simulate.cost_model import UNITS
-from flowml.simulate.jobs import HUB, NOWHERE
+from flowml.simulate.engine import run
+from flowml.simulate.jobs import HUB, NOWHERE, Jobs
 from flowml.simulate.workload import subtrees
 
 FREE = CostModel(**dict.fromkeys(UNITS, 0.0))
@@ -51,6 +57,7 @@ SCHEDULES: tuple[Schedule, ...] = (
     TreeAllreduce(3),
     ParameterServer(),
     ParameterServer(staleness=2),
+    ParameterServer(staleness=1, served_bytes=3e3),
     Coded(),
     Coded(lambda n: CyclicRepetition(n, 1)),
     LocalSteps(2, 4),
@@ -60,6 +67,11 @@ TAIL = Independent(ShiftedExponential(1.0, 0.5))
 
 def work(n_workers: int, row_bytes: float = 1e8, summary_bytes: float = 1e4) -> Workload:
     return Workload(n_workers, row_bytes, summary_bytes, n_leaves=64)
+
+
+def looked(timeline: Timeline) -> float:
+    """Count the seconds that a coded pass's client sleeps before it sees the last answer."""
+    return math.fsum(span.end - span.start for span in timeline.spans if span.what == "look")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.name)
@@ -72,11 +84,12 @@ def test_the_same_seed_gives_the_same_times(schedule: Schedule) -> None:
     assert not np.array_equal(seconds(0), seconds(1))
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES[:8], ids=lambda s: s.name)
+@pytest.mark.parametrize("schedule", SCHEDULES[:9], ids=lambda s: s.name)
 def test_without_overhead_workers_share_the_rows(schedule: Schedule) -> None:
     costs = replace(FREE, row=1e-9)
     for n in (2, 4, 16, 64):
-        assert simulate(schedule, work(n), costs, n_passes=3).total == pytest.approx(0.3 / n)
+        timeline = simulate(schedule, work(n), costs, n_passes=3)
+        assert timeline.total - looked(timeline) == pytest.approx(0.3 / n)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.name)
@@ -92,19 +105,55 @@ def test_dearer_is_never_quicker(schedule: Schedule) -> None:
 def test_the_critical_path_is_all_of_the_time(schedule: Schedule, cores: int | None) -> None:
     costs = replace(CostModel(), cores=cores)
     timeline = simulate(schedule, work(6), costs, TAIL, n_passes=3)
-    assert timeline.critical_units() @ costs.seconds == pytest.approx(timeline.total)
+    explained = timeline.critical_units() @ costs.seconds + timeline.slept
+    assert explained == pytest.approx(timeline.total)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: s.name)
-def test_a_place_does_one_job_at_a_time_and_cores_are_shared(schedule: Schedule) -> None:
-    costs = replace(CostModel(), cores=2)
-    timeline = simulate(schedule, work(6), costs, TAIL, n_passes=3)
+def test_a_place_does_one_job_at_a_time(schedule: Schedule) -> None:
+    timeline = simulate(schedule, work(6), replace(CostModel(), cores=2), TAIL, n_passes=3)
     busy = [span for span in timeline.spans if span.place != NOWHERE]
     for one, other in pairwise(busy):
         assert one.place != other.place or other.start >= one.end - 1e-12
-    moments = sorted([(s.start, 1) for s in busy] + [(s.end, -1) for s in busy])
-    assert max(np.cumsum([change for _, change in moments])) <= 2
     assert {span.place for span in busy} >= set(range(6))
+
+
+def at_once(*seconds: float) -> Jobs:
+    """Return jobs of processes of their own, which all could start now."""
+    jobs = Jobs(len(seconds))
+    for worker, s in enumerate(seconds):
+        jobs.end_pass(jobs.add("rows", worker, {"row": s}))
+    return jobs
+
+
+def test_jobs_share_the_cores_evenly() -> None:
+    """On a core the kth of n to end has waited for those before it, and n - k of its length."""
+    one = replace(FREE, row=1.0, cores=1)
+    assert run(at_once(1.0, 2.0, 4.0), one).ends.tolist() == [3.0, 5.0, 7.0]
+    two = replace(one, cores=2)
+    assert run(at_once(1.0, 2.0, 4.0), two).ends == pytest.approx([1.5, 2.5, 4.5])
+    assert run(at_once(1.0, 2.0, 4.0), replace(one, cores=3)).ends.tolist() == [1.0, 2.0, 4.0]
+
+
+def test_idle_processes_take_their_share_first() -> None:
+    costs = replace(FREE, row=1.0, idle=0.1, cores=1)
+    assert run(at_once(1.0, 1.0), costs).ends == pytest.approx([2.5, 2.5])  # 2 s on 0.8 cores
+    many = replace(costs, idle=0.5)
+    assert run(at_once(1.0, 1.0), many).ends == pytest.approx([4.0, 4.0])  # four shares of a core
+    enough = replace(costs, cores=3)
+    assert run(at_once(1.0, 1.0), enough).ends == pytest.approx([1.0, 1.0])
+
+
+def test_a_shared_core_s_time_is_everybody_s() -> None:
+    """Half as much of what another does is half as much of the wait for it."""
+    costs = replace(FREE, row=1.0, leaf=1.0, cores=1)
+    jobs = Jobs(0)
+    jobs.add("other", 0, {"leaf": 3.0})
+    jobs.end_pass(jobs.add("rows", 1, {"row": 2.0}))
+    timeline = run(jobs, costs)
+    units = dict(zip(UNITS, timeline.critical_units().tolist(), strict=True))
+    assert timeline.total == pytest.approx(4.0)
+    assert (units["row"], units["leaf"]) == pytest.approx((2.0, 2.0))
 
 
 def test_one_core_does_everything_by_turns() -> None:
@@ -120,7 +169,8 @@ def test_slow_workers_are_waited_for() -> None:
     for schedule in SCHEDULES[:6]:
         assert simulate(schedule, work(4), costs, slow).total == pytest.approx(0.2)
     code = Coded(lambda n: CyclicRepetition(n, 1))
-    assert simulate(code, work(4), costs, slow).total == pytest.approx(0.05)
+    timeline = simulate(code, work(4), costs, slow)
+    assert timeline.total - looked(timeline) == pytest.approx(0.05)
 
 
 def harmonic(first: int, last: int) -> float:
@@ -185,6 +235,53 @@ def test_no_worker_is_further_ahead_than_the_staleness() -> None:
     assert started[1][3] < ended[0][1]
 
 
+def test_several_servers_share_the_bytes() -> None:
+    """Each has a part of every message, and a worker all parts; two round trips more, and two."""
+    n, size, wire = 16, 8 << 20, 1e-9
+    served = Workload(n, 0.0, size, n_leaves=64)
+    costs, trips = replace(FREE, wire=wire), replace(FREE, message=1.0)
+    for n_servers in (1, 2, 8):
+        schedule = ParameterServer(served_bytes=size / n_servers)
+        assert schedule.n_servers(served) == n_servers
+        at_server = 2 * n * size / n_servers * wire
+        took = simulate(schedule, served, costs).total
+        assert 0.999 * at_server < took <= at_server + 4 * size * wire
+        assert simulate(schedule, served, trips).total == (2 if n_servers == 1 else 10)
+
+
+@pytest.mark.parametrize("staleness", [0, 2])
+def test_a_state_that_one_server_takes_isn_t_shared_out(staleness: int) -> None:
+    """An order, rows and a push for each worker, and a step."""
+    whole = ParameterServer(staleness, served_bytes=math.inf)
+    one, other = (simulate(s, work(3), n_passes=2) for s in (whole, ParameterServer(staleness)))
+    np.testing.assert_array_equal(one.ends, other.ends)
+    counted = Counter(job.what for job in one.jobs.jobs)
+    steps = 2 + 3 * (staleness > 0)
+    assert counted == {"order": 6, "rows": 6, "after": 6, "take": 6, "step": steps}
+    assert max(job.place for job in one.jobs.jobs) == 3
+
+
+def test_calls_are_over_after_their_answers() -> None:
+    """What a worker does once its answer has left is waited for by its next pass alone."""
+    costs = replace(FREE, row=1e-9, after=1e-3)
+    took = simulate(ParameterServer(), work(4, row_bytes=4e6), costs, n_passes=3)
+    assert took.pass_seconds == pytest.approx([1e-3, 2e-3, 2e-3])
+    unlike, one_core = Steady((1.0, 2.0, 3.0, 4.0)), replace(costs, cores=1)
+    busy = simulate(Coded(), work(4, row_bytes=4e6), one_core, unlike)
+    assert busy.total - looked(busy) == pytest.approx(13e-3)  # all but the last one's
+
+
+def test_a_client_looks_late_by_half_of_the_time_between_two_looks() -> None:
+    for gap in (1e-3, 5e-3, 0.1):
+        looks, wait = [coded_pass.SHORTEST_WAIT], coded_pass.SHORTEST_WAIT
+        while looks[-1] < 1.3 * gap:
+            wait = min(1.3 * wait, coded_pass.LONGEST_WAIT)
+            looks.append(looks[-1] + wait)
+        arrivals = np.linspace(0.7 * gap, 1.3 * gap, 1001)
+        late = np.array(looks)[np.searchsorted(looks, arrivals)] - arrivals
+        assert simulated_coded.lateness(gap) == pytest.approx(late.mean(), rel=0.3)
+
+
 def test_local_steps_meet_less_often() -> None:
     costs = replace(FREE, row=1e-9, hop=1e-3)
     for steps in (1, 2, 4, 8):
@@ -214,6 +311,9 @@ def test_a_ring_takes_hops_in_proportion_and_a_tree_by_levels() -> None:
 def test_schedules_are_those_of_the_runtimes() -> None:
     assert Dataflow().fan_in == graphs.MERGE_FAN_IN
     assert Allreduce().sum_above == ring_pass.SUM_ABOVE
+    assert ParameterServer().served_bytes == ranges.SERVED_BYTES
+    assert simulated_coded.SHORTEST_WAIT == coded_pass.SHORTEST_WAIT
+    assert simulated_coded.LONGEST_WAIT == coded_pass.LONGEST_WAIT
     for payload in (0, 3_000, 5_000, 200_000):
         wrapped = payload + simulated_allreduce.MESSAGE_BYTES - ring.HEAD_BYTES
         assert simulated_allreduce.slot_bytes(payload) == ring.slot_for(wrapped)
@@ -283,7 +383,8 @@ def test_what_was_not_measured_is_predicted() -> None:
 def test_thousands_of_workers_are_simulated() -> None:
     large = Workload(3_000, 1e12, 1e4, 120_000)
     dataflow = simulate(Dataflow(), large)
-    assert 0.5e-3 * 3_000 < dataflow.total < 3.0
+    scheduled = 3_000 * CostModel().task
+    assert scheduled < dataflow.total < 1.2 * scheduled
     assert simulate(TreeAllreduce(), large).total < dataflow.total
     places = [span.place for span in dataflow.spans]
     assert {HUB, 0, 2_999} <= set(places)

@@ -1,5 +1,6 @@
 """What the cost model says of workers that nobody has at hand."""
 
+import math
 from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
@@ -41,7 +42,14 @@ LEAVES = 32
 N_WORKERS = (1, 4, 16, 64, 256, 1_000, 10_000, 100_000)
 SUMMARY_BYTES = (1e3, 1e5, 1e7)
 FAN_INS = (2, 4, 8, 16, 64, 256)
-RUNTIMES: tuple[Schedule, ...] = (Dataflow(), Coded(), Allreduce(), TreeAllreduce(8))
+ONE_SERVER = ParameterServer(served_bytes=math.inf)
+RUNTIMES: tuple[Schedule, ...] = (
+    Dataflow(),
+    Allreduce(),
+    ONE_SERVER,
+    Coded(),
+    TreeAllreduce(8),
+)
 DELAYS: dict[str, Slowness] = {
     "shifted exponential, mean delay 0.2": Independent(ShiftedExponential(1.0, 0.2)),
     "Pareto, shape 2": Independent(Pareto(1.0, 2.0)),
@@ -50,6 +58,7 @@ DELAYS: dict[str, Slowness] = {
 DRAWN = 4_000_000
 """Times that are drawn at most for a number of workers."""
 STALENESS = (0, 1, 3, 10)
+SERVERS = (1, 2, 4, 8, 16)
 NOT_EXACT = "not exact"
 
 
@@ -152,6 +161,15 @@ def staleness(costs: CostModel, largest: int) -> list[Point]:
         schedule = ParameterServer(bound)
         took = simulate(schedule, weak(n, 1e5), costs, slowness, n_passes=40)
         points.append(Point(str(bound), n, 1e5, took.total / 40))
+    return points
+
+
+def servers(costs: CostModel, largest: int) -> list[Point]:
+    """Simulate clocks of one parameter server and of several, each with a part of the columns."""
+    points, size = [], max(SUMMARY_BYTES)
+    for n, several in product([n for n in (16, 64, 256) if n <= largest], SERVERS):
+        schedule = ParameterServer(served_bytes=size / several)
+        points.append(Point(str(several), n, size, simulate(schedule, weak(n, size), costs).total))
     return points
 
 

@@ -1,15 +1,16 @@
 """The page: docs/scaling.md and its plots, from measured passes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import table
-from benchmarks.scaling import future, plots
+from benchmarks.scaling import future, glance, plots
 from benchmarks.scaling.evidence import WITHIN, Row, compare, is_within, messages
 from benchmarks.scaling.future import Point
+from benchmarks.scaling.glance import figure
 from benchmarks.scaling.measure import COLUMNS, LEAVES, ROW_BYTES, SUMMARY_BYTES, TURNS
 from flowml.simulate import CostModel
 
@@ -21,10 +22,25 @@ How long a pass takes on more workers: measured as far as one machine goes, simu
 measures all of this again and writes this page; with `--render` it writes the page from the last
 measurements.
 
-The simulation runs each runtime's own schedule, message by message: who works, who waits, for
-what. What a message, a task, a byte of rows or a hop of the ring costs is fitted to measured
-passes. It knows the number of cores, which a machine with {cores} of them has to: {cores}
-processes compute at a time, the others wait.
+## At a glance
+
+Seconds of a pass over {rows:.0f} MB of rows on each worker, with summaries of {summary}. Without
+any overhead it is {alone:.2f} s on any number of workers. The tree isn't in flowml: it is what a
+collective along a tree of ranks would do.
+
+{ways}
+How long a pass waits for stragglers, in times that a worker takes which isn't slow: without a code,
+by the best of those that give the exact sum, and where the slowest hundredth isn't waited for.
+
+{waits}
+- Up to some dozens of workers any way does. On a thousand, a parameter server and allreduce take
+  about three times as long as the rows, the others longer. On 100,000, whatever meets at one
+  process, or goes around a ring, takes hundreds of times as long: there only a tree would do.
+- Codes and backup tasks are for a few workers that are very late (Pareto): a quarter of the wait,
+  or less. They gain little where all are late a little, and nothing where many are slow at a time.
+
+These are simulations, with costs that were [measured in one machine](#measured-and-simulated): read
+them for where each way stops, not for the last digit. {verdict}
 """
 
 BUSY = """\
@@ -36,11 +52,16 @@ and costs with them; simulated and measured times needn't agree.
 MEASURED = """\
 ## Measured and simulated
 
+The simulation runs each runtime's own schedule, message by message: who works, who waits, for
+what. What a message, a task, a byte of rows or a hop of the ring costs is fitted to measured
+passes. It knows the number of cores, which a machine with {cores} of them has to: whoever works
+shares them evenly with all others that do, and with what workers' processes do for themselves.
+
 Passes over {leaves} leaves of rows with {columns} columns, on clusters of processes with a thread
 each in this machine. Asked and answered are as many bytes each, as with a gradient. The parameter
 server has no staleness and the coded passes no code, so that all wait for all. Times are medians
-of the passes in the least disturbed of {turns} turns; "foretold" is by costs fitted to passes on
-other numbers of workers only.
+of all passes of {turns} turns; "foretold" is by costs fitted to passes on other numbers of workers
+only.
 """
 
 OVERHEAD = """\
@@ -57,9 +78,9 @@ GROWTH = """\
 
 Each worker has a core of its own and {rows:.0f} MB of rows, so that a pass without any overhead
 takes {alone:.2f} s on any number of them. A message takes {one_way:g} µs more than in this machine,
-links have {link:g} Gbit/s; all else costs what was fitted. These are assumptions, not measurements:
-read the table for where each way stops, not for its last digit. The tree isn't in flowml: it is a
-collective that would sum up along a tree of ranks, where the ring gathers.
+links have {link:g} Gbit/s; all else costs what was fitted. These are assumptions, not measurements.
+What a task costs the scheduler, and what it costs workers, passes on two cores hardly tell apart:
+the first, and with it dataflow's times on many workers, may be off by half.
 
 Seconds of a pass:
 """
@@ -74,6 +95,9 @@ GROWTH_SAYS = """\
   {per_task:.2g} ms each: that is as long as the rows take at about {even:,.0f} workers.
 - **coded**, here without a code: its client takes every answer itself, as a decoder has to, and no
   tree helps it.
+- A **parameter server**, here without staleness and the only one, takes every push and gives every
+  order, which costs it less than it costs Dask's scheduler or the client; bytes are shared out by
+  [several](#several-parameter-servers).
 - **allreduce** gathers: every rank gets every rank's summary, so that both hops and bytes grow with
   the number of ranks. Summaries above a megabyte are added up on the way: bytes stay, hops grow.
 - A **tree** of ranks grows with the logarithm.
@@ -101,6 +125,14 @@ The quickest of a row that is exact is bold. What the workers of a code do, in t
 {loads}
 """
 
+SERVERS = """\
+## Several parameter servers
+
+Seconds of a pass with summaries of {summary} where servers, on workers of their own, share the
+columns out, as for wide sparse models: flowml takes one for each megabyte of the state. Each
+carries its part of the bytes, and every worker calls all of them.
+"""
+
 STALE = """\
 ## Staleness
 
@@ -117,6 +149,8 @@ Seconds of a pass of 64 batches, after every few of which the models are average
 """
 
 Results = dict[str, Any]
+Late = Mapping[str, Sequence[Point]]
+"""How long passes wait, by the title of the delays."""
 
 
 def write(results: Results, folder: Path, largest: int) -> None:
@@ -136,15 +170,17 @@ def write(results: Results, folder: Path, largest: int) -> None:
     cores = int(results["machine"]["cores"])
     costs, rows = compare(results["records"], cores)
     networked = future.networked(costs)
+    points = future.growth(networked, largest)
+    late = {title: future.tails(delays, largest) for title, delays in future.DELAYS.items()}
     parts = [
-        INTRODUCTION.format(cores=cores),
+        *introduction(costs, points, late, rows),
         *([BUSY.format(load=results["load"], cores=cores)] if results["load"] > cores else []),
-        *measured(rows, drawings),
+        *growth(networked, points, largest, drawings),
+        *tails(late, drawings),
+        *ahead(networked, largest),
+        *measured(rows, cores, drawings),
         *overhead(rows),
         *unit_costs(costs),
-        *growth(networked, largest, drawings),
-        *tails(largest, drawings),
-        *ahead(networked, largest),
         "## Machine and versions\n",
         f"Measured {results['measured']}, commit {results['commit']}.\n",
         table(("", ""), [*results["machine"].items(), *results["versions"].items()]),
@@ -152,7 +188,22 @@ def write(results: Results, folder: Path, largest: int) -> None:
     (folder / "scaling.md").write_text("\n".join(parts))
 
 
-def measured(rows: Sequence[Row], drawings: Path) -> list[str]:
+def introduction(
+    costs: CostModel, points: Sequence[Point], late: Late, rows: Sequence[Row]
+) -> list[str]:
+    """Say what it comes to."""
+    told = {
+        "rows": future.ROW_BYTES / 1e6,
+        "summary": amount(glance.SUMMARY_BYTES),
+        "alone": future.ROW_BYTES * costs.row,
+        "ways": glance.ways(points),
+        "waits": glance.waits(late),
+        "verdict": verdict(rows),
+    }
+    return [INTRODUCTION.format(**told)]
+
+
+def measured(rows: Sequence[Row], cores: int, drawings: Path) -> list[str]:
     """Show every measured pass beside what is simulated."""
     lines = [
         (
@@ -178,10 +229,12 @@ def measured(rows: Sequence[Row], drawings: Path) -> list[str]:
         [partial(plots.measured, rows=some, title=title) for some, title in panels],
     )
     return [
-        MEASURED.format(leaves=LEAVES, columns=COLUMNS, turns=TURNS),
+        MEASURED.format(cores=cores, leaves=LEAVES, columns=COLUMNS, turns=TURNS),
         "![Measured and simulated times](scaling/measured.svg)\n",
-        verdict(rows),
+        verdict(rows) + "\n",
+        f"<details><summary>All {len(lines)} kinds of passes</summary>\n",
         table(header, lines),
+        "</details>\n",
     ]
 
 
@@ -192,7 +245,7 @@ def verdict(rows: Sequence[Row]) -> str:
     told = sum(is_within(row.foretold, row.measured) for row in several)
     return (
         f"Within {WITHIN:.0%} on two workers and more: {near} of {len(several)} simulated, "
-        f"{told} of {len(several)} foretold.\n"
+        f"{told} of {len(several)} foretold."
     )
 
 
@@ -229,7 +282,7 @@ def unit_costs(costs: CostModel) -> list[str]:
     """Show the fitted costs."""
     meanings = dict(documented(CostModel.__doc__ or ""))
     names = [field.name for field in fields(costs) if field.name != "cores"]
-    lines = [(f"`{name}`", meanings[name], f"{getattr(costs, name) * 1e6:.3g}") for name in names]
+    lines = [(f"`{name}`", meanings[name], figure(getattr(costs, name) * 1e6)) for name in names]
     return ["## The costs\n", table(("", "what", "µs"), lines)]
 
 
@@ -247,16 +300,17 @@ def documented(text: str) -> Iterable[tuple[str, str]]:
             yield name, " ".join(said).rstrip(".")
 
 
-def growth(costs: CostModel, largest: int, drawings: Path) -> list[str]:
+def growth(costs: CostModel, points: Sequence[Point], largest: int, drawings: Path) -> list[str]:
     """Show passes on more workers than are at hand."""
-    points = future.growth(costs, largest)
     alone = future.ROW_BYTES * costs.row
     widths = future.fan_ins(costs, largest)
     few = min(256, largest)
     plots.draw(
         drawings / "growth.svg",
         [
-            partial(plots.simulated, points=some, title=title, unit="seconds of a pass")
+            partial(
+                plots.simulated, points=some, title=title, unit="seconds of a pass", least=alone
+            )
             for title, some in by_size(points)
         ],
     )
@@ -268,18 +322,18 @@ def growth(costs: CostModel, largest: int, drawings: Path) -> list[str]:
             link=future.LINK * 8e-9,
         ),
         "![Seconds of a pass against the number of workers](scaling/growth.svg)\n",
-        grid(points, "{:.3g}"),
+        grid(points, figure),
         REACH,
         reach(points),
         GROWTH_SAYS.format(per_task=costs.task * 1e3, even=alone / max(costs.task, 1e-12)),
         FAN_IN,
-        grid(in_milliseconds(widths), "{:.3g}", "fan-in ", best=True),
+        grid(in_milliseconds(widths), figure, "fan-in ", best=True),
         GRAPH_FAN_IN.format(n=few),
-        grid(in_milliseconds(future.graph_fan_ins(costs, few)), "{:.3g}", "fan-in ", best=True),
+        grid(in_milliseconds(future.graph_fan_ins(costs, few)), figure, "fan-in ", best=True),
     ]
 
 
-def tails(largest: int, drawings: Path) -> list[str]:
+def tails(late: Late, drawings: Path) -> list[str]:
     """Show what stragglers cost, coded or not."""
     loads = [(name, f"{load:g}×") for name, (_, load) in future.codes(16).items()]
     parts = [
@@ -287,19 +341,26 @@ def tails(largest: int, drawings: Path) -> list[str]:
         "![Waiting for stragglers](scaling/stragglers.svg)\n",
     ]
     panels, unit = [], "times of an undisturbed pass"
-    for title, delays in future.DELAYS.items():
-        points = future.tails(delays, largest)
+    for title, points in late.items():
         panels.append(partial(plots.simulated, points=points, title=title, unit=unit))
-        parts += [f"### {title[0].upper()}{title[1:]}\n", grid(points, "{:.2f}", best=True)]
+        parts += [f"### {title[0].upper()}{title[1:]}\n", grid(points, "{:.2f}".format, best=True)]
     plots.draw(drawings / "stragglers.svg", panels)
     return parts
 
 
 def ahead(costs: CostModel, largest: int) -> list[str]:
-    """Show what it brings not to wait for each other."""
-    stale = grid(future.staleness(costs, largest), "{:.3g}", "staleness ")
-    local = grid(future.local_steps(costs, largest), "{:.3g}", "steps ")
-    return [STALE, stale, LOCAL, local]
+    """Show what it brings to have several servers, and not to wait for each other."""
+    several = grid(future.servers(costs, largest), figure, "servers ")
+    stale = grid(future.staleness(costs, largest), figure, "staleness ")
+    local = grid(future.local_steps(costs, largest), figure, "steps ")
+    return [
+        SERVERS.format(summary=amount(max(future.SUMMARY_BYTES))),
+        several,
+        STALE,
+        stale,
+        LOCAL,
+        local,
+    ]
 
 
 def reach(points: Sequence[Point]) -> str:
@@ -319,19 +380,21 @@ def in_milliseconds(points: Sequence[Point]) -> list[Point]:
     return [point._replace(seconds=point.seconds * 1e3) for point in points]
 
 
-def grid(points: Sequence[Point], form: str, prefix: str = "", best: bool = False) -> str:
+def grid(
+    points: Sequence[Point], write: Callable[[float], str], prefix: str = "", best: bool = False
+) -> str:
     """Write a table with a column for each line, and a row for each workload."""
     lines = list(dict.fromkeys(point.line for point in points))
     sizes = {point.summary_bytes for point in points}
     found = {(p.n_workers, p.summary_bytes, p.line): p.seconds for p in points}
     rows = []
     for n, size in dict.fromkeys((p.n_workers, p.summary_bytes) for p in points):
-        cells = [form.format(found[n, size, line]) for line in lines]
+        cells = {line: write(found[n, size, line]) for line in lines}
         if best:
-            pairs = zip(cells, lines, strict=True)
-            quickest = min((c for c, line in pairs if future.NOT_EXACT not in line), key=float)
-            cells = [f"**{cell}**" if cell == quickest else cell for cell in cells]
-        rows.append([f"{n:,}", *([amount(size)] if len(sizes) > 1 else []), *cells])
+            exact = [line for line in lines if future.NOT_EXACT not in line]
+            quickest = cells[min(exact, key=lambda line: found[n, size, line])]
+            cells |= {line: f"**{cells[line]}**" for line in exact if cells[line] == quickest}
+        rows.append([f"{n:,}", *([amount(size)] if len(sizes) > 1 else []), *cells.values()])
     header = ["workers", *(["summary"] if len(sizes) > 1 else []), *(prefix + li for li in lines)]
     return table(header, rows)
 
@@ -361,4 +424,4 @@ def amount(nbytes: float) -> str:
 
 def milliseconds(seconds: float) -> str:
     """Write seconds as milliseconds with three digits."""
-    return f"{seconds * 1e3:.3g}"
+    return figure(seconds * 1e3)

@@ -28,12 +28,13 @@ MARKERS = "os^Dv<>"
 
 
 def draw(path: Path, panels: Sequence[Callable[[Axes], None]]) -> None:
-    """Draw panels beside one another, with the first one's legend for all."""
+    """Draw panels beside one another, with one scale and the first one's legend for all."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.0 * len(panels), 4.0), layout="constrained")
-        places = figure.subplots(1, len(panels), squeeze=False)[0]
+        figure = Figure(figsize=(4.2 * len(panels), 4.2), layout="constrained")
+        places = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(places, panels, strict=True):
             panel(axes)
+            axes.label_outer()
         drawn = places[0].get_legend_handles_labels()
         figure.legend(*drawn, loc="outside lower center", ncols=4)
         figure.savefig(path, format="svg", metadata={"Date": None})
@@ -45,19 +46,25 @@ def measured(axes: Axes, rows: Sequence[Row], title: str) -> None:
     for runtime, colour, marker in zip(runtimes, COLOURS, MARKERS, strict=False):
         mine = [row for row in rows if row.runtime == runtime]
         n = [row.work.n_workers for row in mine]
-        axes.plot(n, [row.measured * 1e3 for row in mine], marker, color=colour, label=runtime)
+        name = runtime.replace("_", " ")
+        axes.plot(n, [row.measured * 1e3 for row in mine], marker, color=colour, label=name)
         axes.plot(n, [row.simulated * 1e3 for row in mine], color=colour, lw=1)
-    _scale(axes, title, "milliseconds (points measured, lines simulated)", 2)
+    _scale(axes, title, "milliseconds: points measured, lines simulated", 2)
 
 
-def simulated(axes: Axes, points: Sequence[Point], title: str, unit: str) -> None:
-    """Draw a line for each kind of point against the number of workers."""
+def simulated(
+    axes: Axes, points: Sequence[Point], title: str, unit: str, least: float = 0.0
+) -> None:
+    """Draw a line for each kind of point against the number of workers, and what is the least."""
     lines = list(dict.fromkeys(point.line for point in points))
     for line, colour, marker in zip(lines, COLOURS, MARKERS, strict=False):
         mine = [point for point in points if point.line == line]
         n, seconds = [p.n_workers for p in mine], [p.seconds for p in mine]
         axes.plot(n, seconds, marker=marker, ms=4, lw=1.2, color=colour, label=line)
+    if least:
+        axes.axhline(least, color="#777777", lw=1, ls="--", label="the rows alone")
     _scale(axes, title, unit, 10)
+    axes.tick_params("x", labelsize=8.5)
 
 
 def _scale(axes: Axes, title: str, unit: str, base: int) -> None:

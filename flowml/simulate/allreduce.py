@@ -35,7 +35,7 @@ class Allreduce:
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
         """Run passes of all ranks."""
-        jobs, shares = Jobs(), Shares(work)
+        jobs, shares = Jobs(work.n_workers), Shares(work)
         n, work_on_ring, merge = work.n_workers, *self._sum(work, shares)
         before: list[list[int]] = [[] for _ in range(n)]
         for slow in slowness:
@@ -84,7 +84,7 @@ class TreeAllreduce:
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
         """Run passes of all ranks."""
-        jobs, shares = Jobs(), Shares(work)
+        jobs, shares = Jobs(work.n_workers), Shares(work)
         before: list[list[int]] = [[] for _ in range(work.n_workers)]
         for slow in slowness:
             rows = []

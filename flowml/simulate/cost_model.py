@@ -13,8 +13,9 @@ from flowml.kernels.rows import Array
 class CostModel:
     """Seconds for each unit of what a pass consists of.
 
-    The defaults are round numbers for processes on one machine; `fitted` takes them from measured
-    passes. A pass takes as long as its critical path, and that is a sum of these.
+    The defaults are round numbers for processes on one machine, from the times that processors were
+    busy; `fitted` takes them from measured passes. A pass takes as long as its critical path, and
+    that is a sum of these.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class CostModel:
     message : float
         A message from one process to another, while nobody works at it.
     wire : float
-        A byte of a message, at the one end that has most of them.
+        A byte of a message, at each end.
     hop : float
         A step of a collective, while nobody works at it.
     hop_work : float
@@ -44,11 +45,19 @@ class CostModel:
         A byte of a step of a collective.
     part : float
         Another rank's summary that a rank unpacks.
+    fetch : float
+        What a task has, fetched by another: at each end.
     call : float
-        A call of an actor, at each end.
-    coded : float
-        What a coded pass costs whatever its size: shares are handed out, and what has come is
-        looked for now and then.
+        A call of an actor, for the worker at one end, until its word has left.
+    after : float
+        A call of an actor, for that worker, once nobody waits for it.
+    serve : float
+        A call of an actor, for the parameter server at the other end.
+    dispatch : float
+        A call of an actor, for the client at the other end.
+    idle : float
+        What a worker's process takes of a core for itself: seconds of a second, where cores are
+        shared.
     cores : int, optional
         What all processes share; None where each has a core of its own.
 
@@ -61,18 +70,22 @@ class CostModel:
     row: float = 1e-9
     leaf: float = 1e-5
     merge: float = 5e-10
-    turn: float = 2e-4
-    graph: float = 1e-2
-    task: float = 5e-4
-    run: float = 1e-3
-    message: float = 1e-3
+    turn: float = 1e-4
+    graph: float = 5e-3
+    task: float = 1e-3
+    run: float = 2e-3
+    message: float = 5e-5
     wire: float = 1e-9
-    hop: float = 2e-5
-    hop_work: float = 2e-5
-    hop_byte: float = 5e-10
+    hop: float = 5e-5
+    hop_work: float = 5e-5
+    hop_byte: float = 1e-9
     part: float = 1e-5
-    call: float = 2e-4
-    coded: float = 3e-3
+    fetch: float = 5e-4
+    call: float = 1e-3
+    after: float = 5e-4
+    serve: float = 5e-4
+    dispatch: float = 1e-3
+    idle: float = 0.03
     cores: int | None = None
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 from flowml.kernels.rows import Array
 from flowml.simulate.cost_model import CostModel
 from flowml.simulate.engine import run
-from flowml.simulate.jobs import HUB, NOWHERE, Jobs
+from flowml.simulate.jobs import HUB, Jobs
 from flowml.simulate.rows import Shares
 from flowml.simulate.timeline import Timeline
 from flowml.simulate.workload import Workload, subtrees
@@ -33,7 +33,7 @@ class Dataflow:
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
         """Run one graph after the other."""
-        jobs, shares = Jobs(), Shares(work)
+        jobs, shares = Jobs(work.n_workers), Shares(work)
         before: list[int] = []
         for slow in slowness:
             result = _Graph(jobs, work, shares, self.fan_in).add(before, slow)
@@ -60,40 +60,42 @@ class _Graph:
         n_tasks = sum(widths) + 1
         units = {"graph": 1.0, "turn": 1.0, "task": MADE * n_tasks}
         made = self.jobs.add("graph", HUB, units, before)
-        done = [
-            self._task("rows", w, [made], 1, self.shares.units(w, float(slow[w]))) for w in range(n)
-        ]
+        done = [self._summarise(w, [made], self.shares.units(w, float(slow[w]))) for w in range(n)]
         homes, nodes = np.arange(n), self.shares.nodes
         while len(done) > 1:
             lows = np.arange(0, len(done), fan_in)
             ends = np.append(ends[:-1][lows], ends[-1])
             joined = [1] if len(lows) == 1 else subtrees(ends[:-1], ends[1:]).tolist()
-            homes = homes[lows]
             done = [
-                self._merge(int(home), done[low : low + fan_in], sum(nodes[low : low + fan_in]))
-                for home, low in zip(homes, lows, strict=True)
+                self._merge(
+                    homes[low : low + fan_in].tolist(),
+                    done[low : low + fan_in],
+                    sum(nodes[low : low + fan_in]),
+                )
+                for low in lows
             ]
-            nodes = joined
+            nodes, homes = joined, homes[lows]
         if n == 1:
-            done = [self._merge(0, done, nodes[0])]
+            done = [self._merge([0], done, nodes[0])]
         (root,) = done
         return self.jobs.add("result", HUB, {"wire": self.work.summary_bytes}, [root])
 
-    def _task(
-        self, what: str, worker: int, inputs: list[int], asks: float, units: dict[str, float]
-    ) -> int:
-        """Add a task: sent out when its inputs are known to be there, run, known to be done."""
-        asked = asks * self.work.summary_bytes
-        sent = self.jobs.add("send", HUB, {"task": SENT, "wire": asked}, inputs, "message")
-        ran = self.jobs.add(what, worker, {"run": 1.0} | units, [sent], "message")
+    def _summarise(self, worker: int, inputs: list[int], rows: dict[str, float]) -> int:
+        """Add a task over rows: sent out with what is asked, run, known to be done."""
+        asked = {"wire": self.work.summary_bytes}
+        sent = self.jobs.add("send", HUB, {"task": SENT} | asked, inputs, "message")
+        ran = self.jobs.add("rows", worker, {"run": 1.0} | asked | rows, [sent], "message")
         return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])
 
-    def _merge(self, home: int, inputs: list[int], nodes: int) -> int:
-        """Add a task that merges: it asks others for what they have, and gets it."""
-        asked = self.jobs.add("send", HUB, {"task": SENT}, inputs, "message")
+    def _merge(self, homes: list[int], inputs: list[int], nodes: int) -> int:
+        """Add a task that merges, where the first input is: it fetches what others have."""
+        home, *others = homes
         size = self.work.summary_bytes
-        away = size * nodes * (1.0 - 1.0 / len(inputs))
-        fetch = self.jobs.add("fetch", NOWHERE, {"message": 2.0} if away else {}, [asked])
+        away = size * nodes * len(others) / len(homes)
+        sent = self.jobs.add("send", HUB, {"task": SENT}, inputs, "message")
+        asked = self.jobs.add("ask", home, {"fetch": float(len(others))}, [sent], "message")
+        each = {"fetch": 1.0, "wire": away / max(1, len(others))}
+        given = [self.jobs.add("give", other, each, [asked], "message") for other in others]
         units = {"run": 1.0, "wire": away, "merge": 2.0 * size * nodes}
-        ran = self.jobs.add("merge", home, units, [fetch], "message")
+        ran = self.jobs.add("merge", home, units, [asked, *given], "message")
         return self.jobs.add("take", HUB, {"task": TAKEN}, [ran])

@@ -6,8 +6,10 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from flowml.kernels.rows import Array
+from flowml.simulate.cores import Cores, Meter
 from flowml.simulate.cost_model import CostModel
-from flowml.simulate.jobs import NOWHERE, Jobs
+from flowml.simulate.jobs import NOWHERE, SECOND, Jobs, counted
 from flowml.simulate.timeline import Timeline
 
 NOBODY = -1
@@ -27,18 +29,21 @@ def run(jobs: Jobs, costs: CostModel) -> Timeline:
 
     Examples
     --------
-    >>> jobs = Jobs()
+    Six seconds of work on two cores, and then one more:
+
+    >>> jobs = Jobs(n_workers=3)
     >>> rows = [jobs.add("rows", worker, {"row": 1.0}) for worker in range(3)]
     >>> jobs.end_pass(jobs.add("merge", 0, {"merge": 1.0}, rows))
     >>> run(jobs, CostModel(row=2.0, merge=1.0)).pass_seconds
     array([3.])
-    >>> run(jobs, CostModel(row=2.0, merge=1.0, cores=2)).pass_seconds
-    array([5.])
+    >>> run(jobs, CostModel(row=2.0, merge=1.0, idle=0.0, cores=2)).pass_seconds
+    array([4.])
     """
     engine = _Engine(jobs, costs)
     engine.run()
     starts, ends, causes = np.array(engine.starts), np.array(engine.ends), np.array(engine.causes)
-    return Timeline(jobs, starts, ends, causes)
+    units = np.array(engine.units) if engine.meter is not None else None
+    return Timeline(jobs, starts, ends, causes, units)
 
 
 @dataclass
@@ -48,24 +53,23 @@ class _Engine:
     jobs: Jobs
     costs: CostModel
     events: list[tuple[float, int, bool, int]] = field(default_factory=list)
-    """Time, serial number, whether a job ends (else it could start), and which."""
+    """Time, serial number, whether a job ends that needs no core (else it could start); which."""
     queues: dict[int, deque[int]] = field(default_factory=dict)
     busy: set[int] = field(default_factory=set)
-    wanting: deque[int] = field(default_factory=deque)
-    """Places that have work and wait for a core."""
     serial: int = 0
-    running: int = 0
 
     def __post_init__(self) -> None:
-        jobs = self.jobs.jobs
-        cost = self.costs.by_unit | {"": 0.0}
-        self.places = [job.place for job in jobs]
+        jobs, costs = self.jobs.jobs, self.costs
+        self.cores = Cores(costs.cores, self.jobs.n_workers, costs.idle)
+        self.meter = None if costs.cores is None else Meter(costs.cores)
+        cost = costs.by_unit | {"": 0.0, SECOND: 1.0}
         self.seconds = [sum(n * cost[u] for u, n in job.units.items()) for job in jobs]
         self.travels = [cost[job.sent] for job in jobs]
         self.missing = [len(job.after) for job in jobs]
         self.arrived = [0.0] * len(jobs)
         self.starts, self.ends = [0.0] * len(jobs), [0.0] * len(jobs)
         self.causes = [NOBODY] * len(jobs)
+        self.units: list[Array] = [] if self.meter is None else [counted(job) for job in jobs]
         self.followers: list[list[int]] = [[] for _ in jobs]
         for number, job in enumerate(jobs):
             for before in job.after:
@@ -74,59 +78,71 @@ class _Engine:
                 self._note(0.0, False, number)
 
     def run(self) -> None:
-        """Take events until there are none."""
-        while self.events:
-            now, _, ends, job = heappop(self.events)
-            if ends:
-                self._end(now, job)
+        """Take events until there are none, and nobody works."""
+        while self.events or self.cores.ends:
+            due = self.cores.next_end
+            if self.events and self.events[0][0] <= due:
+                now, _, ends, job = heappop(self.events)
+                self._advance(now)
+                if ends:
+                    self._end(job)
+                else:
+                    self._queue(job)
             else:
-                self._queue(now, job)
+                self._advance(due)
+                self._finish()
+
+    def _advance(self, to: float) -> None:
+        if self.meter is not None:
+            self.meter.advance(self.cores, to)
+        self.cores.advance(to)
 
     def _note(self, time: float, ends: bool, job: int) -> None:
         self.serial += 1
         heappush(self.events, (time, self.serial, ends, job))
 
-    def _queue(self, now: float, job: int) -> None:
+    def _queue(self, job: int) -> None:
         """Take a job that could start."""
-        place = self.places[job]
+        place = self.jobs.jobs[job].place
         if place == NOWHERE:
-            self._start(now, job)
+            self.starts[job] = self.cores.now
+            self._note(self.cores.now + self.seconds[job], True, job)
             return
-        queue = self.queues.setdefault(place, deque())
-        queue.append(job)
-        if len(queue) == 1 and place not in self.busy:
-            self.wanting.append(place)
-            self._serve(now, NOBODY)
+        self.queues.setdefault(place, deque()).append(job)
+        if place not in self.busy:
+            self._serve(place)
 
-    def _serve(self, now: float, cause: int) -> None:
-        """Start the first job of places that wait, while there are cores."""
-        while self.wanting and (self.costs.cores is None or self.running < self.costs.cores):
-            place = self.wanting.popleft()
-            job = self.queues[place].popleft()
-            if cause != NOBODY:
-                self.causes[job] = cause
-            self.busy.add(place)
-            self.running += 1
-            self._start(now, job)
+    def _serve(self, place: int) -> None:
+        """Start the first job that waits for a process."""
+        job = self.queues[place].popleft()
+        self.busy.add(place)
+        self.starts[job] = self.cores.now
+        if self.meter is not None:
+            self.meter.start(job, self.seconds[job], self.units[job])
+        self.cores.start(job, self.seconds[job])
 
-    def _start(self, now: float, job: int) -> None:
-        self.starts[job] = now
-        self._note(now + self.seconds[job], True, job)
+    def _finish(self) -> None:
+        """End a job, and start the next that its process has to do."""
+        is_short = self.cores.speed < 1.0
+        job = self.cores.finish()
+        if self.meter is not None:
+            self.units[job] = self.meter.finish(job, self.seconds[job], is_short)
+        self._end(job)
+        place = self.jobs.jobs[job].place
+        self.busy.remove(place)
+        if self.queues[place]:
+            self.causes[self.queues[place][0]] = job
+            self._serve(place)
 
-    def _end(self, now: float, job: int) -> None:
+    def _end(self, job: int) -> None:
+        """Let those start that wait for a job's result."""
+        now, place = self.cores.now, self.jobs.jobs[job].place
         self.ends[job] = now
-        place = self.places[job]
         for follower in self.followers[job]:
-            away = self.places[follower] != place
+            away = self.jobs.jobs[follower].place != place
             arrival = now + self.travels[job] if away else now
             self.missing[follower] -= 1
             if arrival >= self.arrived[follower]:
                 self.arrived[follower], self.causes[follower] = arrival, job
             if not self.missing[follower]:
                 self._note(self.arrived[follower], False, follower)
-        if place != NOWHERE:
-            self.busy.remove(place)
-            self.running -= 1
-            if self.queues[place]:
-                self.wanting.append(place)
-            self._serve(now, job)

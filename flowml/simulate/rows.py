@@ -23,10 +23,10 @@ class Shares:
         self._leaves = np.diff(work.ends).tolist()
         self.nodes: list[int] = subtrees(work.ends[:-1], work.ends[1:]).tolist()
 
-    def units(self, worker: int, slow: float, share: float = 1.0) -> dict[str, float]:
-        """Count what a worker's rows, or a share of them, take in a pass."""
-        leaves = self._leaves[worker] * share
-        made = 2.0 * leaves - self.nodes[worker]  # each leaf's, and each merge of two
+    def units(self, worker: int, slow: float, nodes: int | None = None) -> dict[str, float]:
+        """Count what a worker's rows take in a pass, if so many summaries are left in the end."""
+        leaves = float(self._leaves[worker])
+        made = 2.0 * leaves - (nodes or self.nodes[worker])  # each leaf's, and each merge of two
         return {
             "row": self._work.row_bytes / self._work.n_leaves * leaves * slow,
             "leaf": leaves,

@@ -51,8 +51,8 @@ def simulate(
     >>> for schedule in (Dataflow(), Allreduce()):
     ...     timeline = simulate(schedule, work)
     ...     print(f"{schedule.name}: {timeline.total:.3f} s, {timeline.messages():.0f} messages")
-    dataflow: 0.147 s, 6 messages
-    allreduce: 0.126 s, 15 messages
+    dataflow: 0.146 s, 6 messages
+    allreduce: 0.127 s, 15 messages
     """
     if n_passes < 1:
         raise ValueError(f"n_passes={n_passes} must be at least 1")

@@ -19,7 +19,7 @@ class Threads:
 
     def simulate(self, work: Workload, costs: CostModel, slowness: Array) -> Timeline:
         """Run passes."""
-        jobs, shares = Jobs(), Shares(work)
+        jobs, shares = Jobs(work.n_workers), Shares(work)
         before: list[int] = []
         for slow in slowness:
             rows = [

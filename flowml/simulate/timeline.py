@@ -9,7 +9,7 @@ import numpy as np
 
 from flowml.kernels.rows import Array
 from flowml.simulate.cost_model import UNITS
-from flowml.simulate.jobs import Jobs
+from flowml.simulate.jobs import SECOND, Jobs, counted
 
 
 class Span(NamedTuple):
@@ -39,14 +39,17 @@ class Timeline:
     starts, ends : ndarray of shape (n_jobs,)
         Seconds.
     causes : ndarray of shape (n_jobs,), int
-        The job whose end each waited for last, -1 for none: its input, or what kept its place or
-        its core busy.
+        The job whose end each waited for last, -1 for none: its input, or what kept its place busy.
+    units : ndarray of shape (n_jobs, n_units), or None
+        What each job's time consists of where jobs share cores, a part of the others' work too;
+        None where each has a core, and its time is its own.
     """
 
     jobs: Jobs
     starts: Array
     ends: Array
     causes: Array
+    units: Array | None
 
     @cached_property
     def pass_seconds(self) -> Array:
@@ -73,15 +76,24 @@ class Timeline:
         return path[::-1]
 
     def critical_units(self) -> Array:
-        """Count what the critical path consists of, of shape (n_units,): times costs, `total`."""
-        path, count = self.critical_path(), dict.fromkeys(UNITS, 0.0)
-        for job in path:
-            for unit, number in self.jobs.jobs[job].units.items():
-                count[unit] += number
+        """Count what the critical path consists of, of shape (n_units,).
+
+        Times costs, and with what was `slept`, that is the `total`.
+        """
+        path = self.critical_path()
+        if self.units is None:
+            count = np.sum([counted(self.jobs.jobs[job]) for job in path], axis=0)
+        else:
+            count = self.units[path].sum(axis=0)
         for job, follower in pairwise(path):
             if (unit := self.jobs.jobs[job].sent) and self.jobs.travels(job, follower):
-                count[unit] += 1.0
-        return np.array(list(count.values()))
+                count[UNITS.index(unit)] += 1.0
+        return count
+
+    @property
+    def slept(self) -> float:
+        """Seconds of the critical path in which a program slept."""
+        return sum(self.jobs.jobs[job].units.get(SECOND, 0.0) for job in self.critical_path())
 
     def messages(self) -> float:
         """Count the messages and hops of the critical path."""
