@@ -1,9 +1,10 @@
 """Passes measured on clusters of 1 to 16 processes in this machine."""
 
 import logging
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from flowml.data.dataset import Dataset, Part
 from flowml.data.schema import Schema
 from flowml.kernels.fold import Fold
 from flowml.kernels.rows import Array, Block, Rows
+from flowml.pool import Pool
 from flowml.runtimes.choose import open_runtime
 from flowml.solvers.solver import Progress
 
@@ -27,7 +29,9 @@ TURNS = 3
 """Fits of each kind, by turns: something else that this machine does for a while hits all kinds."""
 WARM_UPS = 5
 COUNTED = 15
-"""Passes of a fit."""
+"""Passes of a fit, at least."""
+COUNTED_FOR = 0.25
+"""Seconds that the passes of a fit take, at least: some of a millisecond tell little."""
 STARTED_WITHIN = 120
 """Seconds."""
 
@@ -85,7 +89,8 @@ class Repeat:
 def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
     """Start a cluster of processes with a thread each, and yield a record for each kind of pass.
 
-    Its seconds are those of every pass, in a list for each turn.
+    Its seconds are those of every pass, in a list for each turn. The first turn has as many passes
+    as are to be `counted`, and tells how many are enough.
     """
     with (
         LocalCluster(
@@ -99,10 +104,14 @@ def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
         client.wait_for_workers(n_workers, timeout=STARTED_WITHIN)
         kinds = list(product(ROW_BYTES, RUNTIMES, SUMMARY_BYTES))
         taken: dict[Any, list[list[float]]] = {kind: [] for kind in kinds}
-        for _, (row_bytes, runtime, summary_bytes) in product(range(TURNS), kinds):
-            config = Config(client=client, runtime=runtime, straggler="none")
-            seconds = passes(rows(row_bytes), config, summary_bytes, counted)
-            taken[row_bytes, runtime, summary_bytes].append([round(s, 6) for s in seconds])
+        for _ in range(TURNS):
+            with Pool() as pool:  # workers meet once in a turn, not for every fit
+                for row_bytes, runtime, summary_bytes in kinds:
+                    config = Config(client=client, runtime=runtime, straggler="none", pool=pool)
+                    before = taken[row_bytes, runtime, summary_bytes]
+                    n_passes = enough(before, counted)
+                    seconds = passes(rows(row_bytes), config, summary_bytes, n_passes)
+                    before.append([round(s, 6) for s in seconds])
     for (row_bytes, runtime, summary_bytes), turns in taken.items():
         yield {
             "runtime": runtime,
@@ -111,6 +120,19 @@ def measure(n_workers: int, counted: int = COUNTED) -> Iterator[Record]:
             "summary_bytes": summary_bytes,
             "seconds": turns,
         }
+
+
+def enough(turns: Sequence[Sequence[float]], counted: int) -> int:
+    """Return how many passes to count after those of the turns before.
+
+    Examples
+    --------
+    >>> enough([], 15), enough([[0.002, 0.001, 0.001]], 15), enough([[0.1]], 15)
+    (15, 250, 15)
+    """
+    if not turns:
+        return counted
+    return max(counted, round(COUNTED_FOR / statistics.median(chain.from_iterable(turns))))
 
 
 def rows(row_bytes: int) -> Dataset:
