@@ -314,6 +314,12 @@ def test_more_levels_than_a_matrix_of_products_could_hold() -> None:
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-4)
 
 
+def test_a_column_of_mixed_labels_is_named() -> None:
+    frame = pd.DataFrame({"place": pd.Categorical([1, "a"] * 5)})
+    with pytest.raises(TypeError, match="labels of column 'place' are neither all text nor all"):
+        Ridge().fit(frame, np.arange(10.0))
+
+
 def test_a_text_column_beside_categorical_ones_is_named() -> None:
     frame, y = adult_frame(50)
     frame["sex"] = frame["sex"].astype(str)

@@ -33,5 +33,6 @@ def to_mixed(frame: pd.DataFrame, dtype: Any) -> Mixed:
     for j, place in enumerate(places):
         column = frame.iloc[:, place].cat
         codes[:, j] = column.codes
-        levels.append(fixed_width(column.categories))
+        whose = f"the labels of column {frame.columns[place]!r}"
+        levels.append(fixed_width(column.categories, whose))
     return Mixed(np.ascontiguousarray(dense), codes, tuple(levels))

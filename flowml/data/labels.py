@@ -68,8 +68,14 @@ def to_labels(values: Any, block: int) -> Array:
     return np.ascontiguousarray(fixed_width(values))
 
 
-def fixed_width(labels: Any) -> Array:
+def fixed_width(labels: Any, what: str = "y's labels") -> Array:
     """Return labels as numbers, or as strings of a fixed width.
+
+    Parameters
+    ----------
+    labels : array
+    what : str
+        Whose they are, for messages.
 
     Raises
     ------
@@ -78,9 +84,7 @@ def fixed_width(labels: Any) -> Array:
     """
     values = np.asarray(labels)
     if values.dtype == object and infer_dtype(values, skipna=True).startswith("mixed"):
-        raise TypeError(
-            "y's labels are neither all text nor all numbers: make them one or the other"
-        )
+        raise TypeError(f"{what} are neither all text nor all numbers: make them one or the other")
     return values if values.dtype.kind in "biufU" else values.astype(object).astype(str)
 
 
