@@ -38,7 +38,8 @@ class LogisticRegression(GlmSummary, LinearClassifier):
     Parameters
     ----------
     C : float, default=1.0
-        How much the rows count against the penalty, above 0; ``np.inf`` is no penalty.
+        How much the rows count against the penalty, above 0; ``np.inf`` is no penalty. A
+        `ConvergenceWarning` then names columns that separate classes, wholly or for some rows.
     l1_ratio : float, default=0.0
         Share of the absolute values in the penalty, from 0 (ridge) to 1 (lasso).
     fit_intercept : bool, default=True
