@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from flowml.testing.faults import COMES_WITHIN
 from tests.slow_iteration import PASSES, SlowIteration, fixed_rows
 
 WORKERS = 3
+RUNTIMES = ("allreduce", "coded", "dataflow", "parameter_server")
 MANY = 96
 """Leaves, several for each part of a coded pass."""
 LEAVES = 24
@@ -118,7 +120,7 @@ def on(*quick: str, slow: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("runtime", [*quick, *rest])
 
 
-def fit(
+def train(
     client: Client,
     runtime: str,
     model: str,
@@ -142,8 +144,14 @@ def fit(
     rounding = 1e-14 if straggler == "cyclic" else 0.0
     learned, wanted = getattr(fitted, one.learned), undisturbed(model)
     np.testing.assert_allclose(learned, wanted, rtol=0.0, atol=rounding)
-    assert_clean(client)
     return "; ".join(incidents)
+
+
+def fit(client: Client, *arguments: Any, **named: Any) -> str:
+    """Train, and see that nothing is left."""
+    said = train(client, *arguments, **named)
+    assert_clean(client)
+    return said
 
 
 @pytest.mark.parametrize(
@@ -214,6 +222,33 @@ def test_only_the_rows_of_a_killed_worker_are_read_again(
     np.testing.assert_array_equal(fitted.direction_, undisturbed.direction_)
     lost = len(log.read_text().splitlines()) - LEAVES
     assert 0 < lost <= LEAVES // WORKERS + 1
+
+
+@pytest.mark.parametrize(
+    "runtimes",
+    [
+        ("allreduce", "coded"),
+        *(
+            pytest.param((one, other), marks=pytest.mark.slow)
+            for one in RUNTIMES
+            for other in RUNTIMES
+            if one <= other and (one, other) != ("allreduce", "coded")
+        ),
+    ],
+)
+def test_a_worker_killed_under_two_fits_at_once(faults: Faults, runtimes: tuple[str, str]) -> None:
+    """Each has a client of its own, which ends with it."""
+    strike = faults.at("in pass 3", faults.kill)
+
+    def train_beside(runtime: str) -> str:
+        with Client(faults.cluster) as client:
+            return train(client, runtime, "slow", strike)
+
+    with ThreadPoolExecutor(2) as threads:
+        said = list(threads.map(train_beside, runtimes))
+    assert any(re.search(SEEN, one) for one in said)  # the other may not have begun
+    with Client(faults.cluster) as client:
+        assert_clean(client)
 
 
 @on("dataflow", "parameter_server", slow=("allreduce", "coded"))
