@@ -209,13 +209,4 @@ def encode(encoding: Encoding, X: Matrix) -> OneHot:
     """
     if not isinstance(X, Mixed):
         raise ValueError(NO_CATEGORIES.format(len(encoding.levels)))
-    if not encoding.ignore_unknown:
-        unknown = encoding.unknown(X)
-        if unknown:
-            column, label = unknown[0]
-            what = "a missing label" if label is None else repr(label)
-            raise ValueError(
-                f"column {column!r} holds {what}, which the fit never saw: "
-                "CategoricalEncoding(handle_unknown='ignore') predicts without it"
-            )
-    return encoding.apply(X)
+    return encoding.known(X)

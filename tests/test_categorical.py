@@ -1,5 +1,6 @@
 """Categorical columns: codes that stand for a one-hot matrix, in kernels and in whole fits."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.metrics import accuracy_score, d2_tweedie_score, r2_score
 from sklearn.preprocessing import OneHotEncoder
 
 import flowml
@@ -26,6 +28,7 @@ from flowml.linear_model import (
     CategoricalEncoding,
     LinearRegression,
     LogisticRegression,
+    PoissonRegressor,
     Ridge,
 )
 
@@ -167,6 +170,27 @@ def test_an_unknown_label_is_named_or_passed_over() -> None:
     lenient = CategoricalEncoding(handle_unknown="ignore")
     model = LogisticRegression(categorical=lenient).fit(frame, y)
     assert len(model.predict(strange)) == 3
+
+
+@pytest.mark.parametrize(
+    ("estimator", "measure"),
+    [
+        (LogisticRegression, accuracy_score),
+        (PoissonRegressor, partial(d2_tweedie_score, power=1)),
+        (Ridge, r2_score),
+    ],
+)
+def test_scoring_refuses_labels_as_predicting_does(estimator: Any, measure: Any) -> None:
+    frame, y = adult_frame(500)
+    counts = (np.asarray(y) == np.asarray(y)[0]).astype(float)
+    strange = frame.assign(sex=pd.Categorical(["Robot"] * len(frame)))
+    said = "'sex' holds 'Robot', which the fit never saw"
+    model = estimator().fit(frame, counts)
+    with pytest.raises(ValueError, match=said):
+        model.score(strange, counts)
+    lenient = CategoricalEncoding(handle_unknown="ignore")
+    model = estimator(categorical=lenient).fit(frame, counts)
+    assert model.score(strange, counts) == pytest.approx(measure(counts, model.predict(strange)))
 
 
 def test_bad_encodings_are_refused() -> None:

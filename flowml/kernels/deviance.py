@@ -55,7 +55,8 @@ def d_squared(summary: Deviance) -> float:
 def _summarise(family: Family, link: Link, ask: Point, rows: Rows) -> Deviance:
     summary = Deviance(0.0, 0.0, 0.0, 0.0)
     for part in slices(rows, slice_rows(rows)):
-        X, (y, weight) = ask.columns(part.X), ask.target.read(part)
+        X = part.X if ask.encoding is None else ask.encoding.known(part.X)
+        y, weight = ask.target.read(part)
         counts = weight > 0
         if not counts.any():
             continue

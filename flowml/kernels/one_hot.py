@@ -56,6 +56,23 @@ class Encoding:
         """Return the rows' columns; a label that the encoding doesn't know has none."""
         return OneHot(X.dense, X.codes, *once(_places, self, X.levels), self.n_columns)
 
+    def known(self, X: Mixed) -> "OneHot":
+        """Return new rows' columns.
+
+        Raises
+        ------
+        ValueError
+            If there are labels that the encoding doesn't know, and isn't to pass over.
+        """
+        if not self.ignore_unknown and (unknown := self.unknown(X)):
+            column, label = unknown[0]
+            what = "a missing label" if label is None else repr(label)
+            raise ValueError(
+                f"column {column!r} holds {what}, which the fit never saw: "
+                "CategoricalEncoding(handle_unknown='ignore') predicts without it"
+            )
+        return self.apply(X)
+
     def unknown(self, X: Mixed) -> list[tuple[str, Any]]:
         """Return categorical columns and labels that rows have but the encoding doesn't know.
 

@@ -29,7 +29,7 @@ class Predictor(NamedTuple):
 
     def predict(self, X: Matrix) -> Array:
         """Return the predictions of rows, of shape (n_rows, n_targets)."""
-        columns = X if self.encoding is None else self.encoding.apply(X)
+        columns = X if self.encoding is None else self.encoding.known(X)
         predicted: Array = columns @ self.coef.T + self.intercept
         return predicted
 
