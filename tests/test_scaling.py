@@ -1,16 +1,19 @@
 """The page about scaling, from passes whose costs are known."""
 
+import json
 import re
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.scaling.evidence import as_measured, compare, is_within, messages
+from benchmarks.scaling.__main__ import MEASURED
+from benchmarks.scaling.evidence import WITHIN, as_measured, compare, is_within, messages
 from benchmarks.scaling.measure import ROW_BYTES, RUNTIMES, SUMMARY_BYTES, measure
 from benchmarks.scaling.page import write
-from flowml.simulate import CostModel, predicted
+from flowml.simulate import CostModel, fitted, predicted, relative_errors
 
 COSTS = CostModel(row=2e-9, task=2e-3, cores=2)
 
@@ -35,6 +38,16 @@ def test_costs_are_fitted_to_what_passes_usually_took() -> None:
     assert costs.row == pytest.approx(COSTS.row, rel=0.02)
     assert all(is_within(row.simulated, row.measured) for row in rows)
     assert all(is_within(row.foretold, row.measured) for row in rows if row.work.n_workers == 2)
+
+
+def test_what_was_measured_last_is_simulated() -> None:
+    """Nine tenths of the kinds of passes, at least, by costs that are all that is fitted."""
+    results = json.loads(MEASURED.read_text())
+    measured = [one for one in map(as_measured, results["records"]) if one.work.n_workers >= 2]
+    costs = fitted(measured, CostModel(cores=int(results["machine"]["cores"])))
+    errors = relative_errors(measured, costs)
+    assert np.mean(np.abs(errors) <= WITHIN) >= 0.9
+    assert abs(np.median(errors)) < 0.05
 
 
 def test_messages_grow_no_faster_than_the_logarithm() -> None:

@@ -136,12 +136,13 @@ def test_jobs_share_the_cores_evenly() -> None:
 
 
 def test_idle_processes_take_their_share_first() -> None:
+    """Those of two workers and the client."""
     costs = replace(FREE, row=1.0, idle=0.1, cores=1)
-    assert run(at_once(1.0, 1.0), costs).ends == pytest.approx([2.5, 2.5])  # 2 s on 0.8 cores
+    assert run(at_once(1.0, 1.0), costs).ends == pytest.approx([2.0 / 0.7] * 2)
     many = replace(costs, idle=0.5)
-    assert run(at_once(1.0, 1.0), many).ends == pytest.approx([4.0, 4.0])  # four shares of a core
+    assert run(at_once(1.0, 1.0), many).ends == pytest.approx([5.0] * 2)  # five shares of a core
     enough = replace(costs, cores=3)
-    assert run(at_once(1.0, 1.0), enough).ends == pytest.approx([1.0, 1.0])
+    assert run(at_once(1.0, 1.0), enough).ends == pytest.approx([1.0] * 2)
 
 
 def test_a_shared_core_s_time_is_everybody_s() -> None:

@@ -16,15 +16,15 @@ class Cores:
     """Running jobs, and how far they are.
 
     All are as quick as each other, so that one number says how much each has done since a moment.
-    Workers' processes first take what they need for themselves, up to an even share.
+    Processes first take what they need for themselves, up to an even share.
 
     Parameters
     ----------
     number : int or None
         Of cores; None where each job has one.
-    n_workers : int
+    n_processes : int
     idle : float
-        What a worker's process takes of a core for itself.
+        What a process takes of a core for itself.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Cores:
     """
 
     number: int | None
-    n_workers: int
+    n_processes: int
     idle: float
     now: float = 0.0
     done: float = 0.0
@@ -49,11 +49,11 @@ class Cores:
 
     @property
     def awake(self) -> float:
-        """How many workers have all that they need for themselves."""
+        """How many processes have all that they need for themselves, or as much as so many."""
         if self.number is None or not self.idle:
-            return self.n_workers
-        share = self.number / (len(self.ends) + self.n_workers)
-        return self.n_workers * min(1.0, share / self.idle)
+            return self.n_processes
+        share = self.number / (len(self.ends) + self.n_processes)
+        return self.n_processes * min(1.0, share / self.idle)
 
     @property
     def speed(self) -> float:

@@ -56,8 +56,8 @@ class CostModel:
     dispatch : float
         A call of an actor, for the client at the other end.
     idle : float
-        What a worker's process takes of a core for itself: seconds of a second, where cores are
-        shared.
+        What a process, of a worker or the client, takes of a core for itself: seconds of a second,
+        where cores are shared.
     cores : int, optional
         What all processes share; None where each has a core of its own.
 

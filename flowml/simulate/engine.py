@@ -60,7 +60,8 @@ class _Engine:
 
     def __post_init__(self) -> None:
         jobs, costs = self.jobs.jobs, self.costs
-        self.cores = Cores(costs.cores, self.jobs.n_workers, costs.idle)
+        n_processes = self.jobs.n_workers + 1  # the client's with the scheduler, too
+        self.cores = Cores(costs.cores, n_processes, costs.idle)
         self.meter = None if costs.cores is None else Meter(costs.cores)
         cost = costs.by_unit | {"": 0.0, SECOND: 1.0}
         self.seconds = [sum(n * cost[u] for u, n in job.units.items()) for job in jobs]
