@@ -187,10 +187,8 @@ class CodedColumns:
         """Let members go; the others decode their columns, or miss them if they are too many."""
         for worker in workers:
             seat = self._encoded.workers.index(worker)
-            self._gang.ask(seat, get_up, self._fit)
-            self._seats.lose(seat)
+            self._seats.dismiss(seat)
             self._encoded.shards[seat].release()
-            self._gang.dismiss(seat)
 
     def open(self) -> list[str]:
         """Give the members their columns; tell what that takes.

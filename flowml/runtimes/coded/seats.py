@@ -3,7 +3,7 @@
 import time
 from typing import Any, NamedTuple
 
-from flowml.runtimes.coded.desk import Done, Task, advance, hand_in, work
+from flowml.runtimes.coded.desk import Done, Task, advance, get_up, hand_in, work
 from flowml.runtimes.gangs.gang import LOST, Answer, Gang
 
 MOST_OWED = 2
@@ -140,6 +140,12 @@ class Seats:
         """Note that a seat's worker is gone."""
         self.lost.add(seat)
         self._owed[seat] = []
+
+    def dismiss(self, seat: int) -> None:
+        """Let a seat's member go, for good."""
+        self.gang.ask(seat, get_up, self.fit)
+        self.lose(seat)
+        self.gang.dismiss(seat)
 
     def settle(self, within: float) -> bool:
         """Wait for what is owed, for some seconds; tell whether all of it came."""

@@ -197,10 +197,8 @@ class Table:
         """Let members go, whose parts others do."""
         for worker in workers:
             seat = self._gang.workers.index(worker)
-            self._gang.ask(seat, get_up, self._fit)
-            self._seats.lose(seat)
+            self._seats.dismiss(seat)
             self._copies.lose(seat)
-            self._gang.dismiss(seat)
 
     def regroup(self, staying: Sequence[Worker]) -> tuple[str, ...]:
         """Have workers that came do parts of others, and those that leave give theirs away.
