@@ -155,7 +155,19 @@ class Ring:
         try:
             return function(*arguments, **named)
         except _xgboost("xgboost.core").XGBoostError as error:
-            raise RingError(f"a worker of the allreduce is gone: {str(error)[:200]}") from None
+            raise RingError(f"a worker of the allreduce is gone: {_cause(str(error))}") from None
+
+
+def _cause(report: str) -> str:
+    """Return the last reason that xgboost gives, which is the first one, without where it is from.
+
+    Examples
+    --------
+    >>> _cause("[..]: \\n- [comm.cc:5|..]: Failed.\\n- [loop.cc:9|..]: EOF\\nStack trace:")
+    'EOF'
+    """
+    reasons = [line for line in report.splitlines() if line.startswith("- [")]
+    return (reasons or [report])[-1].rpartition("]: ")[2][:200]
 
 
 def read_head(slot: Array, rank: int) -> Head:

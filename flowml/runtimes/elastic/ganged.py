@@ -13,7 +13,7 @@ from flowml.pool import Pool
 from flowml.runtimes.cluster.held import HeldShards
 from flowml.runtimes.cluster.workers import cluster_workers, connected, place_on_cluster
 from flowml.runtimes.elastic.leaving import Change, Watch
-from flowml.runtimes.elastic.lookout import in_words, moving
+from flowml.runtimes.elastic.lookout import in_words, moving, who_changed
 from flowml.runtimes.elastic.rehousing import rehouse
 from flowml.runtimes.gangs.gang import LOST, Gang
 from flowml.runtimes.gangs.gang_loop import FailedError, GangLoop
@@ -139,7 +139,7 @@ class GangedRuntime(ABC):
                         f"the cluster lost workers {failures} times without a pass in between: "
                         "see their logs (memory_limit is the usual cause)"
                     ) from error
-                yield Advance(state, incidents=(self._recover(),))
+                yield Advance(state, incidents=(self._recover(error),))
 
     def _run(self, solver: Solver, state: State) -> Iterator[Advance]:
         """Run the loop on the members until it is done, or has to go on among others."""
@@ -188,13 +188,16 @@ class GangedRuntime(ABC):
         self.placement, self._workers = change.placement, change.workers
         return in_words(before, change.workers, n_moving, n_leaves)
 
-    def _recover(self) -> str:
+    def _recover(self, error: BaseException) -> str:
         """Get ready to go on with the workers that are left, and say what happened."""
         connected(self._client)
         before, gang = self._workers, self._gang
-        silent: set[str] = set()
+        why, silent = str(error).partition("\n")[0] or type(error).__name__, set[str]()
         if gang is not None:
-            silent = gang.silent(NOTICED_WITHIN)
+            if gang.dropped:  # then what doesn't answer tells nothing of its worker
+                why = "the client had lost its scheduler, which dropped the members"
+            else:
+                silent = gang.silent(NOTICED_WITHIN)
             self._part(gang)
         self._workers = _without(silent, self._client)
         if self._held is not None and self._held.is_lost():
@@ -205,11 +208,11 @@ class GangedRuntime(ABC):
         if self._held is not None and placement is not self.placement:
             self._held.move(placement)
         self.placement = placement
-        gone = {worker.address for worker in before} - {w.address for w in self._workers}
-        names = ", ".join(sorted(gone)) or "none, but one didn't answer for a while"
+        n_left = len(self._workers)
+        what = who_changed(before, self._workers) or f"all workers are there, but {why}"
         return (
-            f"the {self.name} broke (workers lost: {names}); it goes on from the last pass known "
-            f"with {len(self._workers)} workers"
+            f"the {self.name} broke: {what}; it goes on from the last pass known with "
+            f"{n_left} worker{'s' * (n_left > 1)}"
         )
 
     def _borrow(self) -> Gang:

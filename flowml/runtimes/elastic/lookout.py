@@ -69,14 +69,26 @@ def in_words(
     >>> in_words([a, b], [a, c], 5, 10)
     ('worker b is gone and worker c came: 5 of 10 leaves of the data move',)
     """
+    what = who_changed(before, after) or "a worker has other threads or memory than before"
+    return (f"{what}: {n_moved} of {n_leaves} leaves of the data move",)
+
+
+def who_changed(before: Iterable[Worker], after: Iterable[Worker]) -> str:
+    """Say who left and who came; empty where nobody did.
+
+    Examples
+    --------
+    >>> a, b, c = (Worker(name, 1, 0) for name in "abc")
+    >>> who_changed([a, b], [c])
+    'workers a, b are gone and worker c came'
+    """
     known, there = ({worker.address for worker in workers} for workers in (before, after))
     changes = []
     if gone := sorted(known - there):
         changes.append(f"{_named(gone)} {'is' if len(gone) == 1 else 'are'} gone")
     if came := sorted(there - known):
         changes.append(f"{_named(came)} came")
-    what = " and ".join(changes) or "a worker has other threads or memory than before"
-    return (f"{what}: {n_moved} of {n_leaves} leaves of the data move",)
+    return " and ".join(changes)
 
 
 def _named(addresses: list[str]) -> str:

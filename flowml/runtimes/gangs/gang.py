@@ -103,7 +103,8 @@ class Answer:
                 if self._is_homeless:
                     raise MemberLostError("the scheduler has lost a member's worker") from None
                 if left <= LOST_WITHIN:
-                    raise
+                    waited = f"a worker didn't answer within {timeout:g} s"
+                    raise TimeoutError(waited) from None
 
     @property
     def _is_homeless(self) -> bool:
@@ -330,6 +331,12 @@ class Gang:
                 missing.add(worker.address)
         return missing
 
+    @property
+    def dropped(self) -> set[int]:
+        """The numbers of members that Dask has dropped, as it does where the client was cut off."""
+        cancelled = {n for n, member in enumerate(self._futures) if member.cancelled()}
+        return cancelled - self._dismissed
+
     def close(self) -> None:
         """Dissolve: the workers drop their members."""
         for answer in self.ask_all(Member.dissolve):
@@ -342,8 +349,7 @@ class Gang:
 
     def _end_dropped(self) -> None:
         """Have tasks dissolve the members that Dask has dropped while their workers are there."""
-        cancelled = {n for n, member in enumerate(self._futures) if member.cancelled()}
-        dropped = sorted(cancelled - self._dismissed)
+        dropped = sorted(self.dropped)
         if not dropped or self.client.status != "running":
             return
         there = {worker.address for worker in cluster_workers(self.client)}

@@ -28,7 +28,9 @@ def awaited(member: Member, server: Any, answer: Answer) -> Any:
     try:
         reply = _reply(member, server, answer)
     except LOST as error:
-        raise ServerLostError(f"the parameter server doesn't answer: {error!r}") from None
+        raise ServerLostError(
+            f"the parameter server doesn't answer: {error or type(error).__name__}"
+        ) from None
     if reply.error is not None:
         raise reply.error
     return reply.value
