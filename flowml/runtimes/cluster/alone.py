@@ -2,7 +2,7 @@
 
 import pickle
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dask
@@ -93,8 +93,9 @@ def keys_of(source: BlockSource) -> list[Any]:
     return [key for key in source[1:] if key is not None] if isinstance(source, DaskKeys) else []
 
 
-def _block(graph: Mapping[Any, Any], source: BlockSource) -> BlockSource:
+def _block(graph: dict[Any, Any], source: BlockSource) -> BlockSource:
     if not isinstance(source, DaskKeys):
         return source
-    chunks = dict(zip(keys := keys_of(source), dask.get(graph, keys), strict=True))
+    steps = cull(graph, keys := keys_of(source))[0]  # Dask would put all of them in order first
+    chunks = dict(zip(keys, dask.get(steps, keys), strict=True))
     return source.assemble(*(None if key is None else chunks[key] for key in source[1:]))
