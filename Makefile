@@ -7,9 +7,10 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/flowml demo
 
-# Many tests wait for a cluster or a command to start: another runs meanwhile.
+# Many tests wait for a cluster or a command to start: another runs meanwhile. The threads of BLAS
+# go to sleep at once: else they wait busily after each product, a third of all processor time.
 test: .venv/tested lint
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	OPENBLAS_THREAD_TIMEOUT=4 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: .venv/tested
 	$(BIN)/ruff check .

@@ -181,7 +181,9 @@ def test_more_killed_than_can_be_spared(faults: Faults) -> None:
         strike = faults.at("pass 4", kill_two)
         told = fit(client, model, data, strike)
     assert any("starts over" in what for what in told)
-    assert sum("coded columns of" in what for what in told) == 2
+    made = [what for what in told if "coded columns of" in what]
+    assert len(made) in (2, 3), "columns for three are begun where the second is missed later"
+    assert made[-1].endswith("2 workers")
     np.testing.assert_allclose(model.coef_, expected, rtol=1e-6)
 
 
