@@ -238,16 +238,18 @@ def test_only_the_rows_of_a_killed_worker_are_read_again(
     ],
 )
 def test_a_worker_killed_under_two_fits_at_once(faults: Faults, runtimes: tuple[str, str]) -> None:
-    """Each has a client of its own, which ends with it."""
+    """Each has a client of its own, which ends with it, and isn't the default one."""
     strike = faults.at("in pass 3", faults.kill)
+    scheduler = dask.config.get("scheduler", None)
 
     def train_beside(runtime: str) -> str:
-        with Client(faults.cluster) as client:
+        with Client(faults.cluster, set_as_default=False) as client:
             return train(client, runtime, "slow", strike)
 
     with ThreadPoolExecutor(2) as threads:
         said = list(threads.map(train_beside, runtimes))
     assert any(re.search(SEEN, one) for one in said)  # the other may not have begun
+    assert dask.config.get("scheduler", None) == scheduler
     with Client(faults.cluster) as client:
         assert_clean(client)
 

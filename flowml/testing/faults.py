@@ -211,10 +211,11 @@ class Faults:
         while not self._settled(n_workers):
             if len(self.workers) > n_workers:
                 self.retire()
-            elif time.monotonic() > patience:
-                self._strike_off_idle()
+            elif len(self.cluster.worker_spec) < n_workers:
                 self._dismiss()
                 self.cluster.scale(n_workers)
+            elif time.monotonic() > patience:
+                self._strike_off_idle()
                 patience = deadline
             elif time.monotonic() > deadline:
                 raise TimeoutError(f"{n_workers} workers didn't come in {COMES_WITHIN:g} s")

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from contextvars import Context, copy_context
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +31,7 @@ ENDED_WITHIN = 10.0
 """Seconds in which a worker that is there runs a short task, however busy the machine is."""
 LOST_WITHIN = 0.05
 """Seconds between two looks at whether a member that is waited for is still there."""
+CONFIGURING = Lock()
 FIRST = 1
 """The priority of tasks that members wait for: before the shards of this fit or another."""
 
@@ -264,11 +267,11 @@ class Gang:
         try:
             undone = wait_on(self.client, workers, futures, patience)
             absent = [numbers[place] for place in undone]
-            with self.client.as_current():  # whose connection the handles use
-                for number in numbers:
-                    there = number not in absent
-                    future = self._futures[number]
-                    self.members.append(future.result(STARTED_WITHIN) if there else None)
+            context = context_of(self.client)  # whose connection the handles use
+            for number in numbers:
+                result = self._futures[number].result
+                there = number not in absent
+                self.members.append(context.run(result, STARTED_WITHIN) if there else None)
             self._stays |= {n: self.submit(n, stay) for n in numbers if n not in absent}
             self._dismissed.update(absent)
             self.client.cancel([self._futures[number] for number in absent])
@@ -362,6 +365,17 @@ class Gang:
     def name(self, number: int) -> str:
         """Return the name by which tasks on its worker find a member."""
         return f"flowml-member-{self.token}-{number}"
+
+
+def context_of(client: Client) -> Context:
+    """Return a context in which a client is the current one.
+
+    Dask notes in its process-wide configuration, too, that there is a current client, and takes
+    that back in the order of ends: not to be left to threads that do so at the same time, nor for
+    longer than it takes.
+    """
+    with CONFIGURING, client.as_current():
+        return copy_context()
 
 
 def wait_on(
