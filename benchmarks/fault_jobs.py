@@ -21,7 +21,8 @@ def _killed(runtime: str) -> Job:
         subject=killed,
         note="The worker is killed for good (SIGKILL) in the midst of the 30th pass; the other "
         "three read its rows again and go on to the same bits. Its time is without that of reading "
-        "a quarter of the rows, which is measured before each fit.",
+        "a quarter of the rows, which is measured before each fit. A short fit comes before that: "
+        "the worker that takes the place of the one killed in the turn before has just started.",
     )
 
 

@@ -99,6 +99,16 @@ def test_who_was_retired_stays_away(faults: Faults) -> None:
     assert len(set(faults.workers) - known) == 1
 
 
+def test_who_was_killed_for_good_stays_away(faults: Faults) -> None:
+    """Its nanny is gone, too: it would start another."""
+    victim = faults.pick()
+    nanny = next(n for n in faults.cluster.workers.values() if n.worker_address == victim)
+    faults.kill(victim, for_good=True)
+    assert nanny.status.name == "closed"
+    faults.settle(WORKERS - 1)
+    assert victim not in faults.workers
+
+
 def test_each_worker_can_be_replaced_at_once(faults: Faults) -> None:
     """Dask gives a new worker the name of one that was retired, whose nanny it may still have."""
     for worker in list(faults.workers):

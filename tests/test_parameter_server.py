@@ -18,6 +18,7 @@ from flowml.drive.events import Incident, PassCompleted
 from flowml.linear_model import LinearRegression, LogisticRegression, SGDClassifier, SGDRegressor
 from flowml.preprocessing import StandardScaler
 from flowml.runtimes.parameter_server import server_loop
+from flowml.testing import Faults
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, make_rows
 from tests.slow_iteration import SlowIteration
@@ -189,7 +190,7 @@ def test_a_worker_that_falls_silent_is_waited_for(mortals: LocalCluster) -> None
 
 @pytest.mark.parametrize("who", ["the one that serves", "another"])
 def test_a_killed_worker_changes_no_bit(
-    mortals: LocalCluster, who: str, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, who: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the server knows isn't done again, though the client looked at it but once before."""
     if who == "another":
@@ -199,15 +200,12 @@ def test_a_killed_worker_changes_no_bit(
     incidents: list[Incident] = []
     told: list[int] = []
     known: list[int] = []
-    with Client(mortals) as client:
-        pids = dict(sorted(client.run(os.getpid).items()))
-        victim = list(pids.values())[0 if who == "the one that serves" else -1]
-        for nanny in mortals.workers.values():
-            nanny.auto_restart = False
+    with Client(faults.cluster) as client:
+        victim = sorted(faults.workers)[0 if who == "the one that serves" else -1]
 
         def kill() -> None:
             known.append(told[-1])
-            os.kill(victim, signal.SIGKILL)
+            faults.kill(victim, for_good=True)
 
         def watch(event: Any) -> None:
             if isinstance(event, PassCompleted):

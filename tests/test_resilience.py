@@ -1,6 +1,5 @@
 """Workers killed in mid-fit, failed and interrupted fits: same bits, and a clean cluster."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,11 +17,12 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import flowml
 from flowml.drive.events import PassCompleted
 from flowml.linear_model import LinearRegression
+from flowml.testing import Faults
 from tests.conftest import keys_left
 from tests.power_iteration import PowerIteration, make_rows
 
@@ -47,27 +48,22 @@ def parquet_rows(folder: Path) -> Any:
     return flowml.read_parquet(str(path))
 
 
-def kill_a_worker(client: Client) -> None:
-    """SIGKILL the worker that holds the most."""
-    pids = client.run(os.getpid)
-    held = client.has_what()
-    os.kill(pids[max(pids, key=lambda address: len(held[address]))], signal.SIGKILL)
-
-
 class KillAfter:
-    """Kills a worker once a pass is done, or some milliseconds into the next one."""
+    """Kills the worker that holds the most, once a pass is done or some milliseconds later."""
 
-    def __init__(self, client: Client, number: int, delay: float) -> None:
-        self.client, self.number, self.delay = client, number, delay
+    def __init__(self, client: Client, kill: Callable[[str], None], number: int, delay: float):
+        self.client, self.kill, self.number, self.delay = client, kill, number, delay
         self.killed = False
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, PassCompleted) and event.number == self.number:
             self.killed = True
+            held = self.client.has_what()
+            most = max(held, key=lambda address: len(held[address]))
             if self.delay:
-                threading.Timer(self.delay, kill_a_worker, [self.client]).start()
+                threading.Timer(self.delay, self.kill, [most]).start()
             else:
-                kill_a_worker(self.client)
+                self.kill(most)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +79,7 @@ class KillAfter:
     ],
 )
 def test_a_worker_killed_in_mid_fit_changes_no_bit(
-    mortals: LocalCluster,
+    faults: Faults,
     tmp_path: Path,
     source: Callable[[Path], Any],
     restarted: bool,
@@ -91,10 +87,8 @@ def test_a_worker_killed_in_mid_fit_changes_no_bit(
 ):
     X = source(tmp_path)
     undisturbed = PowerIteration(PASSES).fit(X).direction_
-    for nanny in mortals.workers.values():
-        nanny.auto_restart = restarted
-    with Client(mortals) as client:
-        kill = KillAfter(client, 4, delay)
+    with Client(faults.cluster) as client:
+        kill = KillAfter(client, partial(faults.kill, for_good=not restarted), 4, delay)
         with flowml.config_context(client=client, keep=True, callbacks=[kill]):
             model = PowerIteration(PASSES).fit(X)
         assert kill.killed

@@ -33,9 +33,9 @@ How long a pass waits for stragglers, in times that a worker takes which isn't s
 by the best of those that give the exact sum, and where the slowest hundredth isn't waited for.
 
 {waits}
-- Up to some dozens of workers any way does. On a thousand, a parameter server and allreduce take
-  about three times as long as the rows, the others longer. On 100,000, whatever meets at one
-  process, or goes around a ring, takes hundreds of times as long: there only a tree would do.
+- Up to some dozens of workers any way does. On a thousand, dataflow, allreduce and a parameter
+  server take about three times as long as the rows, coded passes longer. On 100,000, whatever meets
+  at one process, or goes around a ring, takes hundreds of times as long: only a tree would do.
 - Codes and backup tasks are for a few workers that are very late (Pareto): a quarter of the wait,
   or less. They gain little where all are late a little, and nothing where many are slow at a time.
 

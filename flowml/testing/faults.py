@@ -119,11 +119,13 @@ class Faults:
     def kill(self, worker: str | None = None, for_good: bool = False) -> None:
         """Kill a worker's process (SIGKILL); its nanny starts another unless it is for good."""
         address = worker or self.pick()
-        if for_good:
-            self._nanny(address).auto_restart = False
-            self._strike_off(address)
         self._note(f"killed {address}")
-        _signal(self.workers[address], signal.SIGKILL)
+        pid, nanny = self.workers[address], self._nanny(address)
+        if for_good:
+            self._strike_off(address)
+            self.cluster.sync(_end, nanny, pid)
+        else:
+            _signal(pid, signal.SIGKILL)
 
     def kill_all_but_one(self, for_good: bool = False) -> None:
         """Kill all workers but one at once."""
@@ -301,6 +303,12 @@ class Faults:
 
     def _abort(self, connections: Mapping[str, Any], name: str) -> None:
         self.cluster.loop.add_callback(connections[name].comm.abort)
+
+
+async def _end(nanny: Nanny, pid: int) -> None:
+    """Kill a worker and close its nanny, before it hears of that: it would start another."""
+    _signal(pid, signal.SIGKILL)
+    await nanny.close()
 
 
 def _signal(pid: int, number: signal.Signals) -> bool:
