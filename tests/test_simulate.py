@@ -276,7 +276,7 @@ def test_a_client_looks_late_by_half_of_the_time_between_two_looks() -> None:
     for gap in (1e-3, 5e-3, 0.1):
         looks, wait = [coded_pass.SHORTEST_WAIT], coded_pass.SHORTEST_WAIT
         while looks[-1] < 1.3 * gap:
-            wait = min(1.3 * wait, coded_pass.LONGEST_WAIT)
+            wait = min(coded_pass.LONGER * wait, coded_pass.LONGEST_WAIT)
             looks.append(looks[-1] + wait)
         arrivals = np.linspace(0.7 * gap, 1.3 * gap, 1001)
         late = np.array(looks)[np.searchsorted(looks, arrivals)] - arrivals
@@ -315,6 +315,7 @@ def test_schedules_are_those_of_the_runtimes() -> None:
     assert ParameterServer().served_bytes == ranges.SERVED_BYTES
     assert simulated_coded.SHORTEST_WAIT == coded_pass.SHORTEST_WAIT
     assert simulated_coded.LONGEST_WAIT == coded_pass.LONGEST_WAIT
+    assert 1.0 + simulated_coded.LONGER == coded_pass.LONGER
     for payload in (0, 3_000, 5_000, 200_000):
         wrapped = payload + simulated_allreduce.MESSAGE_BYTES - ring.HEAD_BYTES
         assert simulated_allreduce.slot_bytes(payload) == ring.slot_for(wrapped)

@@ -29,6 +29,8 @@ PRESS_EVERY = 0.125
 """Of the usual time: how often one who is late is asked for what it has done so far."""
 SHORTEST_WAIT, LONGEST_WAIT = 0.0003, 0.004
 """Seconds between two looks at what came."""
+LONGER = 1.3
+"""Times the wait before, where nothing came."""
 
 
 class UndecodableError(RuntimeError):
@@ -415,7 +417,7 @@ def follow(
         for seat in range(len(seats)):
             if seats.silent_for(seat) > SILENT:
                 seats.lose(seat)
-        wait = SHORTEST_WAIT if answers else min(1.3 * wait, LONGEST_WAIT)
+        wait = SHORTEST_WAIT if answers else min(LONGER * wait, LONGEST_WAIT)
         time.sleep(wait)
 
 

@@ -32,6 +32,7 @@ ENDED_WITHIN = 10.0
 LOST_WITHIN = 0.05
 """Seconds between two looks at whether a member that is waited for is still there."""
 CONFIGURING = Lock()
+"""Held while Dask's configuration is another for a moment."""
 FIRST = 1
 """The priority of tasks that members wait for: before the shards of this fit or another."""
 
